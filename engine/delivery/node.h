@@ -1,0 +1,26 @@
+// Node: what the whole daemon can say of itself, summed over its shards.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/reactor/task.h"
+
+namespace engine {
+
+struct DeliveryStatus {
+    uint64_t scheduled = 0;      // wait for their due time or for room, in memory or on disk
+    uint64_t ready = 0;          // at their site, waiting for a connection
+    uint64_t sending = 0;        // in a transaction
+    uint64_t queues = 0, sites = 0;
+    uint64_t connections_busy = 0, connections_idle = 0;
+    double oldest_seconds = 0;   // of the oldest delivery that is due
+    bool draining = false;
+};
+
+class Node {
+  public:
+    virtual ~Node() = default;
+    virtual Task<DeliveryStatus> status() = 0;
+};
+
+}  // namespace engine

@@ -1,0 +1,73 @@
+// Routes: what the DNS says of a domain, by the rules of RFC 5321 section 5.1 and RFC 7505, cached for its TTL.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/dns/dns_client.h"
+#include "engine/reactor/reactor.h"
+
+namespace engine {
+
+struct MxHost {
+    uint16_t preference = 0;
+    std::string name;
+    uint16_t port = 25;
+};
+
+/// Where mail for a domain goes. Immutable, shared, valid until `expires`.
+struct Route {
+    std::string site;           // stable name of the set of hosts: lowest-preference-first host names in sorted order
+                                // joined by "+" (long sets end in a digest); domains with equal sets share the site
+    std::vector<MxHost> hosts;  // by preference, equal ones shuffled; at least one
+    bool implicit = false;      // no MX: the domain itself (RFC 5321 5.1)
+    Instant expires{};
+};
+
+/// Why there is no route. `permanent`: bounce with these; otherwise: defer.
+struct NoRoute {
+    bool permanent = false;
+    uint16_t code = 0;         // 556 for null MX, 550 for no such domain, 451 when temporary
+    std::string enhanced;      // "5.1.10" null MX, "5.1.2" no such domain, "4.4.3" DNS trouble, "5.4.4"/"4.4.4" no usable address
+    std::string reason;        // a sentence for people
+};
+
+/// An address to connect to, and the name it is known by.
+struct Endpoint {
+    SocketAddress address;
+    std::string host;
+};
+
+struct ResolverOptions {
+    uint16_t port = 25;                        // where MX hosts listen
+    std::vector<std::string> allow_addresses;  // CIDR exceptions to the refusal of special addresses
+    std::string own_name;                      // EHLO name: a host of this name, and all that are not better, are left out
+    std::chrono::seconds ttl_min{5}, ttl_max{86400}, negative_ttl_max{900}, failure_ttl{10};
+    size_t entries_max = 200'000;              // of each cache; the oldest go first
+};
+
+/// One per shard. The home shard of a domain asks for its route, the site's shard for addresses of hosts, so each name
+/// is asked for once. Concurrent questions for one name share one answer (single flight).
+class Resolver {
+  public:
+    Resolver(Reactor& reactor, DnsClient& client, ResolverOptions options);
+    ~Resolver();
+
+    /// `domain` in A-labels, lower case. Literals such as "[192.0.2.1]" route to that address.
+    Task<std::expected<std::shared_ptr<const Route>, NoRoute>> route(std::string domain);
+    /// Addresses of a host, AAAA and A mixed as RFC 6724 would have it without a policy table: IPv6 first when the
+    /// machine has a global one. Never empty. Special addresses are refused with 5.4.4 unless allowed.
+    Task<std::expected<std::vector<Endpoint>, NoRoute>> addresses(std::string host, uint16_t port);
+
+    size_t cached() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace engine

@@ -1,0 +1,19 @@
+// Worker: leaves the shard for blocking work or long computation and comes back to it.
+#pragma once
+
+#include <functional>
+
+#include "engine/reactor/task.h"
+
+namespace engine {
+
+class Worker {
+  public:
+    virtual ~Worker() = default;
+    /// Runs `work` elsewhere and resumes on this shard. One worker runs its work in the order it was given, and the
+    /// waiters resume in that order too: storage relies on it (a read after a commit sees the commit).
+    virtual Task<> run(std::move_only_function<void()> work) = 0;
+    virtual size_t backlog() const = 0;  // given and not yet resumed
+};
+
+}  // namespace engine

@@ -1,0 +1,80 @@
+// The durable queue: one RocksDB, several column families, every change one atomic batch.
+// Any thread may call; every call blocks. Nothing here knows sockets, coroutines or mail.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+
+#include "storage/types.h"
+
+namespace rocksdb { class FileSystem; }
+
+namespace storage {
+
+struct StoreOptions {
+    std::filesystem::path data_dir;
+    std::chrono::seconds event_retention = std::chrono::hours(72);
+    std::chrono::seconds job_retention = std::chrono::hours(72);   // after the job's last delivery ended
+    std::shared_ptr<rocksdb::FileSystem> file_system;              // null: the machine's; tests pass a faulty one
+};
+
+/// What a commit did, for metrics and for whoever waits on the feed.
+struct Committed {
+    uint64_t events_upto = 0;  // every event with seq <= this is durable and readable, in order
+    uint64_t bytes = 0;        // of the write batch
+};
+
+/// Counts per tenant, as the events tell them. accepted = the rest + open, always.
+using Ledger = std::map<std::string, JobCounts>;
+
+class Store {
+  public:
+    /// Opens or creates data_dir, counts a new boot, and reads no delivery rows. Errors: locked (names the pid if it
+    /// can), corruption, io, no_space.
+    static Result<std::unique_ptr<Store>> open(StoreOptions);
+    ~Store();
+
+    uint32_t boot() const;      // of this start, from 1
+    JobId last_job() const;     // highest job id ever committed; ids given out must be above it
+
+    /// One write batch for the whole group, answered after the log is synced. `shard` and `group` become the
+    /// AcceptMark of the group's new deliveries. Events get their seq in the order of the group.
+    /// After io or no_space nothing of the group is kept.
+    Result<Committed> commit(std::span<const Batch> group, uint16_t shard, uint64_t group_number);
+
+    Result<std::optional<std::string>> content(JobId);             // nullopt: dropped already
+    Result<std::optional<JobStatus>> job(JobId);
+    Result<std::vector<std::pair<QueueId, QueueInfo>>> queues();   // every queue with a row; deletes rows of queues
+                                                                   // that are empty (call at start-up only)
+    /// Rows of one queue in due order, after `after` (exclusive), at most `limit`.
+    Result<std::vector<Delivery>> read_queue(QueueId, std::optional<DeliveryKey> after, size_t limit);
+    Result<uint64_t> count_queue(QueueId);                         // reads the keys; for the background
+
+    /// Events with seq > after, in order, at most `limit`; never beyond what is durable in order (no gap is skipped
+    /// over that could still fill).
+    Result<std::vector<Event>> events(uint64_t after, size_t limit);
+    uint64_t last_event() const;                                   // highest readable seq
+    uint64_t first_event() const;                                  // lowest seq that retention has kept; 0 when none
+    Result<std::vector<Event>> events_of(DeliveryId, size_t limit); // a delivery's story; scans the job's time range
+
+    Result<std::optional<IdempotencyRecord>> idempotency(std::string_view tenant, std::string_view key, WallTime now);
+
+    Ledger ledger() const;                    // from memory
+    /// Rows in the delivery family: exact once the background count at start has ended (false until then).
+    std::pair<int64_t, bool> delivery_rows() const;
+
+    /// Drops events, finished jobs and idempotency keys that are past their time. Call now and then, off the shard.
+    Result<void> collect(WallTime now);
+    bool healthy() const;                     // false after a failed write or sync
+    uint64_t free_bytes() const;              // of the file system that holds data_dir
+    uint64_t data_bytes() const;              // what data_dir holds
+
+  private:
+    Store();
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace storage
