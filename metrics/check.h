@@ -3,11 +3,12 @@
 
 namespace metrics {
 /// Prints "file:line: CHECK(condition) failed: message" to stderr and aborts.
-[[noreturn]] void check_failed(const char* condition, const char* message, const char* file, int line);
+[[noreturn]] void check_failed(const char* condition, const char* message, const char* file,
+                               int line);
 }  // namespace metrics
 
-#define CHECK(condition, message)                                                        \
-    do {                                                                                 \
-        if (!(condition)) [[unlikely]]                                                   \
-            ::metrics::check_failed(#condition, message, __FILE__, __LINE__);            \
+#define CHECK(condition, message)                                             \
+    do {                                                                      \
+        if (!(condition)) [[unlikely]]                                        \
+            ::metrics::check_failed(#condition, message, __FILE__, __LINE__); \
     } while (false)

@@ -1,5 +1,6 @@
-// Counters, gauges and histograms with one writer thread each: an update is a relaxed load and store, never a locked
-// instruction. The exposer reads them from its own thread and adds up what the shards hold under one name.
+// Counters, gauges and histograms with one writer thread each: an update is a relaxed load and
+// store, never a locked instruction. The exposer reads them from its own thread and adds up what
+// the shards hold under one name.
 #pragma once
 
 #include <array>
@@ -44,7 +45,8 @@ class Histogram {
     explicit Histogram(Buckets bounds);
     void observe(double v) noexcept;
     struct Reading {
-        std::array<uint64_t, buckets_max + 1> counts{};  // not cumulative; the last used one is +Inf
+        std::array<uint64_t, buckets_max + 1>
+            counts{};  // not cumulative; the last used one is +Inf
         double sum = 0;
     };
     Reading read() const noexcept;
@@ -58,25 +60,32 @@ class Histogram {
 
 enum class Kind : uint8_t { counter, gauge, histogram };
 
+/// How the exposer joins what several registries hold under one name and labels.
+enum class Across : uint8_t { sum, max };
+
 /// One metric family, declared once in metrics/catalog.h as a constexpr.
 struct Family {
-    const char* name;                               // with the prefix: "sluice_messages_accepted_total"
+    const char* name;  // with the prefix: "sluice_messages_accepted_total"
     const char* help;
     Kind kind;
-    std::array<const char*, 3> labels{};            // names; null when fewer
+    std::array<const char*, 3> labels{};  // names; null when fewer
     Buckets buckets{};
-    uint32_t series_max = 1000;                     // per registry; what is beyond goes to one series labelled "other"
+    uint32_t series_max = 1000;  // per registry; what is beyond goes to one series labelled "other"
+    double unit = 1;  // what one count of a Counter is worth: 1e-9 when it counts nanoseconds
+    Across across = Across::sum;
 };
 
-/// The metrics of one thread. Only that thread asks for series and updates them; references stay valid as long as the
-/// registry. Ask once and keep the reference where it is hot.
+/// The metrics of one thread. Only that thread asks for series and updates them; references stay
+/// valid as long as the registry. Ask once and keep the reference where it is hot.
 class Registry {
   public:
     Registry();
     ~Registry();
-    Counter& counter(const Family& family, std::initializer_list<std::string_view> label_values = {});
+    Counter& counter(const Family& family,
+                     std::initializer_list<std::string_view> label_values = {});
     Gauge& gauge(const Family& family, std::initializer_list<std::string_view> label_values = {});
-    Histogram& histogram(const Family& family, std::initializer_list<std::string_view> label_values = {});
+    Histogram& histogram(const Family& family,
+                         std::initializer_list<std::string_view> label_values = {});
 
     struct State;
     const State& state() const { return *state_; }  // for the exposer: safe to read from any thread

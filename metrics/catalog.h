@@ -1,0 +1,144 @@
+// Every metric that Sluice exposes, declared once: name, help, labels, buckets. Labels are bounded
+// by construction: provider (names from the configuration, or "other"), class, outcome, stage,
+// code, shard; never an address or a domain. A family shows up on the page when its first series is
+// asked for.
+#pragma once
+
+#include "metrics/metric.h"
+
+namespace metrics::catalog {
+
+// Seconds. Buckets follow what the thing can plausibly take: a synced write is tenths of a
+// millisecond on a good disk and tens of seconds on a broken one; a delivery may take days.
+inline constexpr double ack_seconds[] = {.0002, .0005, .001, .002, .005, .01, .02, .05,
+                                         .1,    .2,    .5,   1,    2,    5,   10,  30};
+inline constexpr double commit_seconds[] = {.0001, .0002, .0005, .001, .002, .005, .01, .02,
+                                            .05,   .1,    .2,    .5,   1,    5,    20};
+inline constexpr double stage_seconds[] = {.0005, .001, .002, .005, .01, .02, .05, .1,  .2, .5,
+                                           1,     2,    5,    10,   30,  60,  120, 300, 600};
+inline constexpr double delivery_seconds[] = {.005, .01,  .02,   .05,   .1,    .2,     .5,    1,
+                                              2,    5,    10,    30,    60,    120,    300,   900,
+                                              3600, 7200, 14400, 43200, 86400, 172800, 259200};
+inline constexpr double turn_seconds[] = {.00001, .00002, .00005, .0001, .0002, .0005, .001, .002,
+                                          .005,   .01,    .02,    .05,   .1,    .2,    .5,   1};
+inline constexpr double commit_records_buckets[] = {1,   2,   5,    10,   20,   50,    100,
+                                                    200, 500, 1000, 2000, 5000, 10000, 20000};
+inline constexpr double window_depth_buckets[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+
+// --- the process itself
+inline constexpr Family build_info{
+    "sluice_build_info", "Always 1; the version is in the label.", Kind::gauge, {"version"}};
+inline constexpr Family log_dropped{"sluice_log_lines_dropped_total",
+                                    "Log lines dropped because stderr did not take them in time.",
+                                    Kind::counter};
+
+// --- ingest
+inline constexpr Family messages_accepted{"sluice_messages_accepted_total",
+                                          "Recipients accepted: durable, and ours from then on.",
+                                          Kind::counter,
+                                          {"protocol"}};
+inline constexpr Family ingest_rejected{"sluice_ingest_rejected_total",
+                                        "Requests or recipients refused at ingest, by reason.",
+                                        Kind::counter,
+                                        {"protocol", "reason"}};
+inline constexpr Family ingest_ack_duration{
+    "sluice_ingest_ack_duration_seconds",
+    "Time from the last byte of a submission to its answer.",
+    Kind::histogram,
+    {},
+    ack_seconds};
+
+// --- delivery
+inline constexpr Family delivery_attempts{"sluice_delivery_attempts_total",
+                                          "Attempts at single deliveries, by outcome.",
+                                          Kind::counter,
+                                          {"provider", "outcome"}};
+inline constexpr Family messages_completed{"sluice_messages_completed_total",
+                                           "Deliveries that ended for good, by outcome.",
+                                           Kind::counter,
+                                           {"provider", "outcome"}};
+inline constexpr Family bounces{"sluice_bounces_total",
+                                "Deliveries bounced, by class of the bounce.",
+                                Kind::counter,
+                                {"provider", "class"}};
+inline constexpr Family smtp_replies{"sluice_smtp_replies_total",
+                                     "SMTP replies of receivers, by stage and code.",
+                                     Kind::counter,
+                                     {"provider", "stage", "code"}};
+inline constexpr Family delivery_duration{"sluice_delivery_duration_seconds",
+                                          "Time from acceptance to the receiver's 250.",
+                                          Kind::histogram,
+                                          {"class"},
+                                          delivery_seconds};
+inline constexpr Family smtp_stage_duration{"sluice_smtp_stage_duration_seconds",
+                                            "Time that one stage of an SMTP connection took.",
+                                            Kind::histogram,
+                                            {"stage"},
+                                            stage_seconds};
+
+// --- queues
+inline constexpr Family queue_messages{"sluice_queue_messages",
+                                       "Deliveries that wait or are under way, by state.",
+                                       Kind::gauge,
+                                       {"state"}};
+inline constexpr Family queue_bytes{"sluice_queue_bytes", "Bytes that data_dir holds.",
+                                    Kind::gauge};
+inline constexpr Family queue_oldest{.name = "sluice_queue_oldest_seconds",
+                                     .help = "Age of the delivery that has been due for longest.",
+                                     .kind = Kind::gauge,
+                                     .across = Across::max};
+inline constexpr Family unaccounted_deliveries{
+    "sluice_unaccounted_deliveries",
+    "Deliveries that the ledger counts as open and that no row on disk explains. Must be 0.",
+    Kind::gauge};
+inline constexpr Family events_backlog{
+    "sluice_events_backlog", "Events that a sink has not taken yet.", Kind::gauge, {"sink"}};
+
+// --- connections
+inline constexpr Family connections{
+    "sluice_connections", "Outbound connections, by state.", Kind::gauge, {"provider", "state"}};
+inline constexpr Family connections_opened{"sluice_connections_opened_total",
+                                           "Attempts to open an outbound connection, by result.",
+                                           Kind::counter,
+                                           {"provider", "result"}};
+inline constexpr Family window_depth{"sluice_window_depth",
+                                     "Messages in flight on a connection when one more was begun.",
+                                     Kind::histogram,
+                                     {},
+                                     window_depth_buckets};
+
+// --- DNS
+inline constexpr Family dns_lookups{"sluice_dns_lookups_total",
+                                    "Questions asked of the DNS, by type and result.",
+                                    Kind::counter,
+                                    {"type", "result"}};
+inline constexpr Family dns_cache_hits{"sluice_dns_cache_hits_total",
+                                       "Questions answered from the cache.", Kind::counter};
+
+// --- storage
+inline constexpr Family storage_commit_duration{"sluice_storage_commit_duration_seconds",
+                                                "Time of one synced write to the store.",
+                                                Kind::histogram,
+                                                {},
+                                                commit_seconds};
+inline constexpr Family storage_commit_records{"sluice_storage_commit_records",
+                                               "Rows put and removed by one synced write.",
+                                               Kind::histogram,
+                                               {},
+                                               commit_records_buckets};
+inline constexpr Family storage_free{
+    "sluice_storage_free_bytes", "Free bytes of the file system that holds data_dir.", Kind::gauge};
+
+// --- shards
+inline constexpr Family shard_busy{.name = "sluice_shard_busy_seconds_total",
+                                   .help = "Time that a shard spent working, not waiting.",
+                                   .kind = Kind::counter,
+                                   .labels = {"shard"},
+                                   .unit = 1e-9};  // count nanoseconds
+inline constexpr Family shard_turn{"sluice_shard_turn_seconds",
+                                   "Time of one turn of a shard's loop without its sleep.",
+                                   Kind::histogram,
+                                   {"shard"},
+                                   turn_seconds};
+
+}  // namespace metrics::catalog
