@@ -1,0 +1,38 @@
+// TcpStream: a connected socket (TCP or Unix) of a reactor as a Stream.
+#pragma once
+
+#include "engine/net/stream.h"
+
+namespace engine {
+
+class TcpStream final : public Stream {
+  public:
+    /// Owns `fd`, which came from this reactor. `peer` is for logs.
+    TcpStream(Reactor& reactor, int fd, std::string peer);
+    TcpStream(const TcpStream&) = delete;
+    TcpStream& operator=(const TcpStream&) = delete;
+    /// Closes. No read or write may be under way: join the tasks that use it first.
+    ~TcpStream() override;
+
+    Task<Result<std::string_view>> read() override;
+    Task<Result<void>> write(std::span<const std::string_view> chunks) override;
+    void expires_at(Instant deadline) override { deadline_ = deadline; }
+    void close() override;
+    std::string peer() const override { return peer_; }
+
+  private:
+    static constexpr size_t chunks_per_send = 64;
+
+    void give_back();
+
+    Reactor& reactor_;
+    int fd_;
+    std::string peer_;
+    Instant deadline_ = Instant::max();
+    Op receive_;  // of the last read(): its buffer holds the bytes that were handed out
+    bool holds_buffer_ = false;
+    bool reading_ = false;
+    bool writing_ = false;
+};
+
+}  // namespace engine
