@@ -15,7 +15,8 @@ namespace storage {
 /// Wall-clock time: only for what is stored or shown, never for timeouts.
 using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
-/// One submission. Time-ordered, unique over restarts; shown as 13 characters of Crockford's base 32.
+/// One submission. Time-ordered (ids.h has the layout), unique over restarts; shown as 13 characters of Crockford's
+/// base 32.
 enum class JobId : uint64_t {};
 
 /// One recipient of one job: its place in the job's list. Shown as "<job>-<index>".

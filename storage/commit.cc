@@ -1,0 +1,185 @@
+#include "storage/commit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "metrics/check.h"
+#include "storage/errors.h"
+#include "storage/keys.h"
+#include "storage/records.h"
+
+namespace storage {
+
+namespace {
+
+// RocksDB's own limit is 4 GiB; far below it a group is somebody's mistake.
+constexpr size_t group_bytes_max = size_t{512} << 20;
+// How many contents one commit deletes beside its own work.
+constexpr size_t contents_dropped_max = 256;
+
+// SingleDelete is only sound when a key was put once since it was last deleted. A key twice in a
+// group is a bug of the caller; kept out here, it cannot become a delivery that rises from the dead
+// at a compaction.
+std::optional<Error> repeated_key(std::span<const Batch> group) {
+    std::vector<DeliveryKey> keys;
+    for (const Batch& batch : group) {
+        for (const Delivery& delivery : batch.puts) keys.push_back(key_of(delivery));
+        keys.insert(keys.end(), batch.removes.begin(), batch.removes.end());
+    }
+    std::ranges::sort(keys);
+    const auto twice = std::ranges::adjacent_find(keys);
+    if (twice == keys.end()) return std::nullopt;
+    return Error{Errc::invalid,
+                 fmt::format("delivery {}-{} due {} ms is put or removed twice in one group; a "
+                             "deferral must change its due time",
+                             static_cast<uint64_t>(twice->id.job), twice->id.index,
+                             twice->due.time_since_epoch().count())};
+}
+
+struct GroupSize {
+    uint64_t events = 0;
+    int64_t rows = 0;  // put less removed
+    uint64_t last_job = 0;
+};
+GroupSize size_of(std::span<const Batch> group) {
+    GroupSize size;
+    for (const Batch& batch : group) {
+        size.events += batch.events.size();
+        size.rows +=
+            static_cast<int64_t>(batch.puts.size()) - static_cast<int64_t>(batch.removes.size());
+        for (const Job& job : batch.jobs)
+            size.last_job = std::max(size.last_job, static_cast<uint64_t>(job.id));
+    }
+    return size;
+}
+
+void raise(std::atomic<uint64_t>& highest, uint64_t value) {
+    uint64_t seen = highest.load();
+    while (seen < value && !highest.compare_exchange_weak(seen, value)) {
+    }
+}
+
+}  // namespace
+
+void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
+    for (const Job& job : batch.jobs) put_content(job);
+    for (const auto& [id, info] : batch.queues) {
+        value_.clear();
+        write_queue(value_, info);
+        put(Family::queue, queue_key(id));
+    }
+    for (const DeliveryKey& key : batch.removes)
+        batch_.SingleDelete(family(Family::delivery), delivery_key(key));
+    for (const Delivery& delivery : batch.puts) put_delivery(delivery);
+    uint64_t seq = first_seq;
+    for (const Event& event : batch.events) {
+        value_.clear();
+        write_event(value_, event);
+        put(Family::event, number_key(seq++));
+    }
+    for (const IdempotencyRecord& record : batch.idempotency) put_idempotency(record);
+}
+
+void GroupWriter::add(const Additions& additions) {
+    for (const auto& [id, row] : additions.jobs) {
+        value_.clear();
+        row.write(value_);
+        const std::string key = number_key(static_cast<uint64_t>(id));
+        if (row.job)
+            put(Family::job, key);
+        else
+            batch_.Merge(family(Family::job), key, value_.bytes());
+    }
+    for (const auto& [tenant, counts] : additions.tenants) {
+        value_.clear();
+        TenantRow{counts}.write(value_);
+        batch_.Merge(family(Family::meta), std::string(meta_ledger) + tenant, value_.bytes());
+    }
+}
+
+void GroupWriter::drop_content(JobId job) {
+    // Not SingleDelete: a content may be dropped twice, by a commit that failed half way and by
+    // collect().
+    batch_.Delete(family(Family::content), content_key(job));
+    batch_.Delete(family(Family::content), large_content_key(job));
+}
+
+void GroupWriter::put(Family f, const std::string& key) {
+    batch_.Put(family(f), key, value_.bytes());
+}
+
+void GroupWriter::put_content(const Job& job) {
+    if (job.content.empty()) return;
+    const bool large = job.content.size() >= large_content_min;
+    value_.clear();
+    value_.byte(content_version);
+    value_.byte(large ? 1 : 0);
+    if (large)
+        batch_.Put(family(Family::content), large_content_key(job.id), job.content);
+    else
+        value_.raw(job.content);
+    put(Family::content, content_key(job.id));
+}
+
+void GroupWriter::put_delivery(const Delivery& delivery) {
+    const bool is_new = delivery.attempts == 0 && delivery.mark.group == 0;
+    value_.clear();
+    write_delivery(value_, delivery, is_new ? mark_ : delivery.mark);
+    put(Family::delivery, delivery_key(key_of(delivery)));
+}
+
+void GroupWriter::put_idempotency(const IdempotencyRecord& record) {
+    value_.clear();
+    write_idempotency(value_, record);
+    put(Family::idempotency, idempotency_key(record.tenant, record.key));
+    value_.clear();
+    put(Family::idempotency, idempotency_expiry_key(record));
+}
+
+Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
+                                uint64_t group_number) {
+    CHECK(group_number > 0, "commit groups are counted from 1: 0 marks a delivery as new");
+    if (auto refusal = repeated_key(group)) return std::unexpected(std::move(*refusal));
+    const GroupSize size = size_of(group);
+    const EventLog::Ticket ticket = state_->events->begin(size.events);
+    const Additions additions = additions_of(group, ticket.first, state_->boot);
+    if (auto pinned = state_->live_jobs->pin(additions); !pinned) {
+        state_->events->failed(ticket);
+        return std::unexpected(pinned.error());
+    }
+    GroupWriter writer(state_->families, {state_->boot, shard, group_number});
+    uint64_t seq = ticket.first;
+    for (const Batch& batch : group) {
+        writer.add(batch, seq);
+        seq += batch.events.size();
+    }
+    writer.add(additions);
+    const std::vector<JobId> useless = state_->take_useless(contents_dropped_max);
+    for (const JobId job : useless) writer.drop_content(job);
+
+    const uint64_t bytes = writer.batch().GetDataSize();
+    Result<void> written =
+        bytes <= group_bytes_max
+            ? state_->write(writer.batch(), "commit")
+            : std::unexpected(Error{
+                  Errc::invalid, fmt::format("a commit group of {} bytes is above the limit of {} "
+                                             "bytes; commit less at once",
+                                             bytes, group_bytes_max)});
+    if (!written) {
+        state_->add_useless(useless);
+        state_->live_jobs->unpin(additions);
+        state_->events->failed(ticket);
+        return std::unexpected(written.error());
+    }
+    state_->add_useless(state_->live_jobs->apply(additions));
+    state_->rows_changed += size.rows;
+    raise(state_->last_job, size.last_job);
+    {
+        const std::lock_guard lock(state_->ledger_mutex);
+        for (const auto& [tenant, counts] : additions.tenants) state_->ledger[tenant] += counts;
+    }
+    return Committed{.events_upto = state_->events->committed(ticket), .bytes = bytes};
+}
+
+}  // namespace storage

@@ -1,0 +1,35 @@
+// One group of batches as one RocksDB write batch.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include "storage/state.h"
+
+namespace storage {
+
+class GroupWriter {
+  public:
+    GroupWriter(std::span<rocksdb::ColumnFamilyHandle* const> families, AcceptMark mark)
+        : families_(families), mark_(mark) {}
+
+    void add(const Batch&, uint64_t first_seq);
+    void add(const Additions&);
+    void drop_content(JobId);
+    rocksdb::WriteBatch& batch() { return batch_; }
+
+  private:
+    void put(Family, const std::string& key);  // with what is in value_
+    void put_content(const Job&);
+    void put_delivery(const Delivery&);
+    void put_idempotency(const IdempotencyRecord&);
+    rocksdb::ColumnFamilyHandle* family(Family f) const {
+        return families_[static_cast<size_t>(f)];
+    }
+
+    std::span<rocksdb::ColumnFamilyHandle* const> families_;
+    AcceptMark mark_;
+    rocksdb::WriteBatch batch_;
+    Writer value_;
+};
+
+}  // namespace storage

@@ -1,0 +1,119 @@
+#include "storage/families.h"
+
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+
+#include "storage/ledger.h"
+
+namespace storage {
+
+namespace {
+
+constexpr size_t mebibyte = size_t{1} << 20;
+
+// Of all families together: blocks that were read, indexes and filters.
+constexpr size_t block_cache_bytes = 64 * mebibyte;
+// Of all memtables together; RocksDB flushes the oldest beyond it.
+constexpr size_t memtable_bytes_max = 128 * mebibyte;
+// One busy family must not keep the whole log alive for the quiet ones; also what a start has to
+// replay.
+constexpr size_t wal_bytes_max = 256 * mebibyte;
+constexpr double bloom_bits_per_key = 10;
+
+enum class Bloom : uint8_t { none, whole_key };
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache,
+                                            Bloom bloom, size_t write_buffer_mebibytes) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache;
+    table.block_size = 16 << 10;
+    table.format_version = 5;
+    table.cache_index_and_filter_blocks =
+        true;  // or they would grow with the queue, outside every limit
+    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    if (bloom == Bloom::whole_key)
+        table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(bloom_bits_per_key));
+
+    rocksdb::ColumnFamilyOptions options;
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    options.write_buffer_size = write_buffer_mebibytes * mebibyte;
+    options.level_compaction_dynamic_level_bytes = true;
+    options.compression = rocksdb::kLZ4Compression;
+    options.bottommost_compression = rocksdb::kZSTD;
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions content_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+    auto options = family_options(cache, Bloom::whole_key, 32);
+    options.enable_blob_files = true;
+    options.min_blob_size = large_content_min;
+    options.blob_compression_type = rocksdb::kZSTD;
+    options.blob_file_size = 128 * mebibyte;
+    options.enable_blob_garbage_collection = true;
+    options.blob_garbage_collection_age_cutoff = 0.5;
+    options.blob_garbage_collection_force_threshold = 0.5;
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions delivery_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+    auto options = family_options(cache, Bloom::none, 32);
+    // The head of a busy queue is all tombstones; files full of them are compacted at once, or
+    // every refill of the window would walk over yesterday's deliveries.
+    options.table_properties_collector_factories = {
+        rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512, 0.5)};
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+    auto options = family_options(cache, Bloom::none, 16);
+    // Keys only ascend, so files never overlap and move down the levels without being rewritten;
+    // they may only do so when all levels are compressed alike.
+    options.compression = rocksdb::kZSTD;
+    options.compression_opts.level = 1;
+    options.bottommost_compression = rocksdb::kDisableCompressionOption;
+    return options;
+}
+
+}  // namespace
+
+rocksdb::DBOptions database_options() {
+    rocksdb::DBOptions options;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    options.paranoid_checks = true;
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    options.track_and_verify_wals_in_manifest = true;
+    options.max_total_wal_size = wal_bytes_max;
+    options.db_write_buffer_size = memtable_bytes_max;
+    // The default of 1 MiB holds three mails of 50 KiB: the groups of several shards would not
+    // share a sync.
+    options.max_write_batch_group_size_bytes = 16 * mebibyte;
+    options.max_background_jobs = 2;
+    options.max_open_files = 512;  // the rest of the process's descriptors are for connections
+    options.bytes_per_sync =
+        mebibyte;  // a flush of 32 MiB must not stand in front of the log's next sync
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+    options.keep_log_file_num = 4;
+    options.max_log_file_size = 4 * mebibyte;
+    return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors() {
+    const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(block_cache_bytes);
+    auto meta = family_options(cache, Bloom::none, 4);
+    meta.merge_operator = make_tenant_merge();
+    auto job = family_options(cache, Bloom::whole_key, 16);
+    job.merge_operator = make_job_merge();
+    return {{rocksdb::kDefaultColumnFamilyName, meta},
+            {"content", content_options(cache)},
+            {"queue", family_options(cache, Bloom::whole_key, 4)},
+            {"delivery", delivery_options(cache)},
+            {"event", event_options(cache)},
+            {"idempotency", family_options(cache, Bloom::whole_key, 8)},
+            {"job", job}};
+}
+
+}  // namespace storage

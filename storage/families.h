@@ -1,0 +1,23 @@
+// The column families and how each is set up; the reasons stand in README.md.
+#pragma once
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include <array>
+#include <vector>
+
+namespace storage {
+
+enum class Family : uint8_t { meta, content, queue, delivery, event, idempotency, job };
+inline constexpr size_t family_count = 7;
+
+/// From this size on a content lives in a blob file.
+inline constexpr size_t large_content_min = size_t{16} << 10;
+
+rocksdb::DBOptions database_options();
+/// In the order of Family; all share one block cache.
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors();
+
+}  // namespace storage

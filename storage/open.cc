@@ -1,0 +1,191 @@
+// How a store starts: the directory, the lock, what was damaged, and the little that has to be in
+// memory.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <rocksdb/file_system.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "storage/errors.h"
+#include "storage/keys.h"
+#include "storage/range.h"
+#include "storage/state.h"
+
+namespace storage {
+
+namespace {
+
+// Of another process only; nothing can be learnt of a lock of our own, and closing the file would
+// drop that.
+std::optional<pid_t> holder_of(const std::filesystem::path& lock_file) {
+    const int fd = ::open(lock_file.c_str(), O_RDWR | O_CLOEXEC);
+    if (fd < 0) return std::nullopt;
+    struct flock lock{};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    const bool asked = ::fcntl(fd, F_GETLK, &lock) == 0;
+    ::close(fd);
+    if (!asked || lock.l_type == F_UNLCK) return std::nullopt;
+    return lock.l_pid;
+}
+
+Error directory_error(const std::filesystem::path& path, int number) {
+    std::string mend = "check the path and its file system";
+    if (number == ENOENT)
+        mend = fmt::format("create {} or set node.data_dir to another place",
+                           path.parent_path().string());
+    if (number == EACCES || number == EPERM)
+        mend = fmt::format("give user {} read, write and search permission on it", ::geteuid());
+    if (number == EROFS) mend = "mount that file system writable";
+    if (number == ENOTDIR || number == EEXIST) mend = "a file stands in its way: move the file";
+    if (number == ENOSPC || number == EDQUOT)
+        return {Errc::no_space, fmt::format("data_dir {}: {}; free or add space", path.string(),
+                                            std::strerror(number))};
+    return {Errc::io,
+            fmt::format("data_dir {}: {}; {}", path.string(), std::strerror(number), mend)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+    std::unique_ptr<Store> store(new Store);
+    store->state_ = std::make_unique<State>(std::move(options));
+    if (auto opened = store->state_->open(); !opened) return std::unexpected(opened.error());
+    return store;
+}
+
+Store::State::State(StoreOptions given)
+    : options(std::move(given)), directory(options.data_dir / "rocksdb") {
+    file_system = options.file_system ? options.file_system : rocksdb::FileSystem::Default();
+    if (options.file_system) own_env = rocksdb::NewCompositeEnv(options.file_system);
+}
+
+Store::State::~State() {
+    row_counter.request_stop();
+    if (row_counter.joinable()) row_counter.join();
+    for (rocksdb::ColumnFamilyHandle* handle : families)
+        // The only error is that of a foreign handle.
+        (void)db->DestroyColumnFamilyHandle(handle);
+}
+
+Result<void> Store::State::open() {
+    if (auto made = make_directory(); !made) return made;
+    rocksdb::DBOptions db_options = database_options();
+    if (own_env) db_options.env = own_env.get();
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status status =
+        rocksdb::DB::Open(db_options, directory.string(), family_descriptors(), &families, &opened);
+    if (!status.ok()) return std::unexpected(open_error(status));
+    db.reset(opened);
+    if (auto loaded = load(); !loaded) return loaded;
+    rocksdb::WriteBatch batch;
+    batch.Put(family(Family::meta), std::string(meta_boot), number_key(boot));
+    if (auto written = write(batch, "count this start"); !written) return written;
+    start_counting_rows();
+    return {};
+}
+
+Result<void> Store::State::make_directory() const {
+    for (const std::filesystem::path& path : {options.data_dir, directory}) {
+        // The system's call and not RocksDB's, whose status has lost the errno that says how to
+        // mend it.
+        if (::mkdir(path.c_str(), 0750) != 0 && errno != EEXIST)
+            return std::unexpected(directory_error(path, errno));
+        if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0)
+            return std::unexpected(directory_error(path, errno));
+        std::error_code ignored;
+        if (!std::filesystem::is_directory(path, ignored))
+            return std::unexpected(directory_error(path, ENOTDIR));
+    }
+    return {};
+}
+
+Error Store::State::open_error(const rocksdb::Status& status) const {
+    const std::string why = status.ToString();
+    const bool by_us = why.find("lock hold by current process") != std::string::npos;
+    const bool by_another = why.find("While lock file") != std::string::npos;
+    if (!by_us && !by_another) return error(status, "open the store");
+    std::string holder = "this process";
+    if (by_another) {
+        const auto pid = holder_of(directory / "LOCK");
+        holder = pid ? fmt::format("process {}", *pid) : "another process";
+    }
+    return {Errc::locked, fmt::format("data_dir {} is in use by {}; stop that one, or set "
+                                      "node.data_dir to another directory",
+                                      options.data_dir.string(), holder)};
+}
+
+Result<void> Store::State::load() {
+    const auto boot_before = meta_number(meta_boot);
+    if (!boot_before) return std::unexpected(boot_before.error());
+    boot = static_cast<uint32_t>(*boot_before + 1);
+
+    const auto floor = meta_number(meta_event_floor);
+    if (!floor) return std::unexpected(floor.error());
+    const auto last_of = [&](Family f) -> Result<uint64_t> {
+        const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator({}, family(f)));
+        rows->SeekToLast();
+        if (!rows->status().ok()) return std::unexpected(error(rows->status(), "open the store"));
+        if (!rows->Valid()) return 0;
+        const auto number = parse_number_key(view(rows->key()));
+        if (!number) return std::unexpected(bad_record("event or job", view(rows->key())));
+        return *number;
+    };
+    const auto last_event = last_of(Family::event);
+    if (!last_event) return std::unexpected(last_event.error());
+    event_floor = std::max<uint64_t>(*floor, 1);
+    events.emplace(std::max(*last_event, event_floor - 1));
+
+    const auto job_floor = meta_number(meta_job_floor);
+    if (!job_floor) return std::unexpected(job_floor.error());
+    const auto last_row = last_of(Family::job);
+    if (!last_row) return std::unexpected(last_row.error());
+    last_job = last_job_at_open = std::max(*job_floor, *last_row);
+    live_jobs.emplace(boot, [this](JobId id) { return job_row(id); });
+
+    Range tenants(*db, family(Family::meta), meta_ledger, behind_prefix(meta_ledger));
+    for (; tenants.valid(); tenants.next()) {
+        const auto row = TenantRow::read(tenants.value());
+        if (!row) return std::unexpected(bad_record("meta", tenants.key()));
+        ledger.emplace(tenants.key().substr(meta_ledger.size()), row->counts);
+    }
+    if (!tenants.status().ok()) return std::unexpected(error(tenants.status(), "read the ledger"));
+    return {};
+}
+
+Result<uint64_t> Store::State::meta_number(std::string_view key) const {
+    std::string bytes;
+    const rocksdb::Status status = db->Get({}, family(Family::meta), std::string(key), &bytes);
+    if (status.IsNotFound()) return 0;
+    if (!status.ok()) return std::unexpected(error(status, "open the store"));
+    const auto number = parse_number_key(bytes);
+    if (!number) return std::unexpected(bad_record("meta", key));
+    return *number;
+}
+
+void Store::State::start_counting_rows() {
+    // Before the first commit: what the snapshot holds and what commits change after it are all
+    // there is.
+    const rocksdb::Snapshot* snapshot = db->GetSnapshot();
+    row_counter =
+        std::jthread([this, snapshot](const std::stop_token& stop) { count_rows(stop, snapshot); });
+}
+
+void Store::State::count_rows(const std::stop_token& stop, const rocksdb::Snapshot* snapshot) {
+    constexpr int64_t step = 4096;
+    {
+        Range rows(*db, family(Family::delivery), "", "", Range::Caching::pass_through, snapshot);
+        int64_t count = 0;
+        for (; rows.valid() && !stop.stop_requested(); rows.next())
+            if (++count % step == 0) rows_counted = count;
+        rows_counted = count;
+        // After a read error the count stays a lower bound, and says so.
+        rows_exact = rows.status().ok() && !stop.stop_requested();
+    }
+    db->ReleaseSnapshot(snapshot);
+}
+
+}  // namespace storage

@@ -1,0 +1,102 @@
+// What a Store is made of. Private to storage/: store.cc commits and reads, open.cc starts,
+// collect.cc forgets.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "storage/event_log.h"
+#include "storage/families.h"
+#include "storage/live_jobs.h"
+#include "storage/store.h"
+
+namespace storage {
+
+inline std::string_view view(const rocksdb::Slice& slice) {
+    return {slice.data(), slice.size()};
+}
+
+/// What a failure left behind. io and corruption stay until the store is opened again; no_space
+/// until there is room.
+class Health {
+  public:
+    bool failed() const { return failed_.load(std::memory_order_acquire); }
+    bool full() const { return full_.load(std::memory_order_acquire); }
+    void set_full(bool full) { full_.store(full, std::memory_order_release); }
+    void fail(Error error);  // the first one is kept
+    Error error() const;
+
+  private:
+    std::atomic<bool> failed_{false};
+    std::atomic<bool> full_{false};
+    mutable std::mutex mutex_;
+    Error error_;
+};
+
+struct Store::State {
+    explicit State(StoreOptions);
+    ~State();
+
+    rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<size_t>(f)]; }
+    Error error(const rocksdb::Status& status, std::string_view doing) const;
+    /// Every write of the store, synced. After no_space it first gets RocksDB going again.
+    Result<void> write(rocksdb::WriteBatch&, std::string_view doing);
+    Result<std::optional<JobRow>> job_row(JobId) const;
+    std::vector<JobId> take_useless(size_t limit);
+    void add_useless(std::span<const JobId>);
+
+    // open.cc
+    Result<void> open();
+    Result<void> make_directory() const;
+    Error open_error(const rocksdb::Status&) const;
+    Result<void> load();
+    Result<uint64_t> meta_number(std::string_view key) const;  // 0 when absent
+    void start_counting_rows();
+    void count_rows(const std::stop_token&, const rocksdb::Snapshot*);
+
+    // collect.cc
+    Result<void> drop_contents();
+    Result<void> drop_orphans();
+    Result<void> drop_events(WallTime before);
+    Result<void> drop_jobs(WallTime before);
+    Result<void> drop_idempotency(WallTime upto);
+    Result<uint64_t> first_event_since(WallTime) const;
+
+    StoreOptions options;
+    std::filesystem::path directory;  // RocksDB's, within data_dir
+    std::shared_ptr<rocksdb::FileSystem> file_system;
+    std::unique_ptr<rocksdb::Env> own_env;  // over options.file_system; null: the default one
+    std::unique_ptr<rocksdb::DB> db;
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    Health health;
+    std::mutex resume_mutex;
+
+    uint32_t boot = 0;
+    std::atomic<uint64_t> last_job{0};
+    uint64_t last_job_at_open = 0;
+    std::optional<EventLog> events;
+    std::atomic<uint64_t> event_floor{1};  // collect() has dropped what is below
+    std::optional<LiveJobs> live_jobs;
+
+    mutable std::mutex ledger_mutex;
+    Ledger ledger;
+
+    std::mutex useless_mutex;
+    std::vector<JobId> useless_contents;  // to be deleted with a later batch
+
+    std::mutex collect_mutex;
+    bool orphans_dropped = false;  // once a start; guarded by collect_mutex, as is jobs_from
+    uint64_t jobs_from = 0;        // no job row below this id can be collected
+
+    std::atomic<int64_t> rows_counted{0};  // at open
+    std::atomic<int64_t> rows_changed{0};  // since
+    std::atomic<bool> rows_exact{false};
+    std::jthread row_counter;  // last: it uses the rest
+};
+
+}  // namespace storage

@@ -1,0 +1,227 @@
+#include "storage/store.h"
+
+#include <rocksdb/file_system.h>
+
+#include <algorithm>
+
+#include "storage/errors.h"
+#include "storage/keys.h"
+#include "storage/range.h"
+#include "storage/records.h"
+#include "storage/state.h"
+
+namespace storage {
+
+namespace {
+
+constexpr size_t reserve_max = 4096;  // rows that a caller's limit makes room for beforehand
+// A row of the same queue is usually near; beyond so many steps a seek is cheaper.
+constexpr size_t steps_before_seek = 8;
+constexpr size_t queue_deletes_per_write = 1000;
+
+}  // namespace
+
+Store::Store() = default;
+Store::~Store() = default;
+
+uint32_t Store::boot() const {
+    return state_->boot;
+}
+JobId Store::last_job() const {
+    return JobId{state_->last_job.load()};
+}
+
+Result<std::optional<std::string>> Store::content(JobId id) {
+    const auto get = [&](const std::string& key, std::string& value) {
+        return state_->db->Get({}, state_->family(Family::content), key, &value);
+    };
+    std::string bytes;
+    rocksdb::Status status = get(content_key(id), bytes);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return std::unexpected(state_->error(status, "read a content"));
+    if (bytes.size() < content_header_bytes || bytes[0] != content_version)
+        return std::unexpected(bad_record("content", content_key(id)));
+    if (bytes[1] == 0) {
+        bytes.erase(0, content_header_bytes);
+        return bytes;
+    }
+    status = get(large_content_key(id), bytes);
+    if (status.IsNotFound()) return std::nullopt;  // dropped between the two reads
+    if (!status.ok()) return std::unexpected(state_->error(status, "read a content"));
+    return bytes;
+}
+
+Result<std::optional<JobStatus>> Store::job(JobId id) {
+    auto row = state_->job_row(id);
+    if (!row) return std::unexpected(row.error());
+    if (!*row || !(*row)->job) return std::nullopt;
+    JobRow& found = **row;
+    JobStatus status;
+    status.complete = found.complete(state_->boot);
+    status.counts = found.tally.counts;
+    if (status.complete && status.counts.open() == 0)
+        status.finished = found.tally.last_end.value_or(found.job->created);
+    status.job = std::move(*found.job);
+    return status;
+}
+
+Result<std::vector<std::pair<QueueId, QueueInfo>>> Store::queues() {
+    std::vector<std::pair<QueueId, QueueInfo>> found;
+    rocksdb::WriteBatch empty_ones;
+    Range names(*state_->db, state_->family(Family::queue), "", "");
+    Range rows(*state_->db, state_->family(Family::delivery), "", "", Range::Caching::pass_through);
+    for (; names.valid(); names.next()) {
+        const auto id = parse_queue_key(names.key());
+        auto info = read_queue_info(names.value());
+        if (!id || !info) return std::unexpected(bad_record("queue", names.key()));
+        for (size_t i = 0; i < steps_before_seek && rows.valid() && rows.key() < names.key(); ++i)
+            rows.next();
+        if (rows.valid() && rows.key() < names.key()) rows.seek(names.key());
+        if (!rows.status().ok()) break;
+        if (rows.valid() && rows.key().starts_with(names.key())) {
+            found.emplace_back(*id, std::move(*info));
+            continue;
+        }
+        empty_ones.Delete(state_->family(Family::queue),
+                          rocksdb::Slice(names.key().data(), names.key().size()));
+        if (empty_ones.Count() < queue_deletes_per_write) continue;
+        if (auto done = state_->write(empty_ones, "delete empty queues"); !done)
+            return std::unexpected(done.error());
+        empty_ones.Clear();
+    }
+    for (const rocksdb::Status& status : {names.status(), rows.status()})
+        if (!status.ok()) return std::unexpected(state_->error(status, "read the queues"));
+    if (empty_ones.Count() > 0)
+        if (auto done = state_->write(empty_ones, "delete empty queues"); !done)
+            return std::unexpected(done.error());
+    return found;
+}
+
+Result<std::vector<Delivery>> Store::read_queue(QueueId queue, std::optional<DeliveryKey> after,
+                                                size_t limit) {
+    const std::string prefix = queue_key(queue);
+    const std::string begin = after ? delivery_key(*after) : prefix;
+    std::vector<Delivery> found;
+    found.reserve(std::min(limit, reserve_max));
+    Range rows(*state_->db, state_->family(Family::delivery), begin, behind_prefix(prefix));
+    if (after && rows.valid() && rows.key() == begin) rows.next();
+    for (; rows.valid() && found.size() < limit; rows.next()) {
+        const auto key = parse_delivery_key(rows.key());
+        auto delivery = key ? read_delivery(*key, rows.value()) : std::nullopt;
+        if (!delivery) return std::unexpected(bad_record("delivery", rows.key()));
+        found.push_back(std::move(*delivery));
+    }
+    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "read a queue"));
+    return found;
+}
+
+Result<uint64_t> Store::count_queue(QueueId queue) {
+    const std::string prefix = queue_key(queue);
+    Range rows(*state_->db, state_->family(Family::delivery), prefix, behind_prefix(prefix),
+               Range::Caching::pass_through);
+    uint64_t count = 0;
+    for (; rows.valid(); rows.next()) ++count;
+    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "count a queue"));
+    return count;
+}
+
+Result<std::vector<Event>> Store::events(uint64_t after, size_t limit) {
+    const uint64_t upto = state_->events->readable();
+    std::vector<Event> found;
+    if (after >= upto) return found;
+    found.reserve(std::min({limit, reserve_max, static_cast<size_t>(upto - after)}));
+    Range rows(*state_->db, state_->family(Family::event),
+               number_key(std::max(after + 1, state_->event_floor.load())), number_key(upto + 1));
+    for (; rows.valid() && found.size() < limit; rows.next()) {
+        const auto seq = parse_number_key(rows.key());
+        auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
+        if (!event) return std::unexpected(bad_record("event", rows.key()));
+        found.push_back(std::move(*event));
+    }
+    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "read events"));
+    return found;
+}
+
+uint64_t Store::last_event() const {
+    return state_->events->readable();
+}
+
+uint64_t Store::first_event() const {
+    const uint64_t floor = state_->event_floor.load();
+    return floor <= state_->events->readable() ? floor : 0;
+}
+
+Result<std::vector<Event>> Store::events_of(DeliveryId id, size_t limit) {
+    std::vector<Event> found;
+    auto row = state_->job_row(id.job);
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return found;
+    const EventRanges& ranges = (*row)->tally.ranges;
+    const uint64_t end = state_->events->readable() + 1;
+    Range rows(*state_->db, state_->family(Family::event), number_key(0), number_key(end),
+               Range::Caching::pass_through);
+    uint64_t at = state_->event_floor.load();
+    for (const uint64_t number : ranges.numbers()) {
+        const uint64_t begin = std::max(number << ranges.shift(), at);
+        at = (number + 1) << ranges.shift();
+        const std::string behind = number_key(at);
+        for (rows.seek(number_key(begin)); rows.valid() && rows.key() < behind; rows.next()) {
+            if (!event_is_of(rows.value(), id)) continue;
+            if (found.size() == limit) return found;
+            const auto seq = parse_number_key(rows.key());
+            auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
+            if (!event) return std::unexpected(bad_record("event", rows.key()));
+            found.push_back(std::move(*event));
+        }
+        if (!rows.status().ok())
+            return std::unexpected(state_->error(rows.status(), "read a delivery's events"));
+    }
+    return found;
+}
+
+Result<std::optional<IdempotencyRecord>> Store::idempotency(std::string_view tenant,
+                                                            std::string_view key, WallTime now) {
+    const std::string row = idempotency_key(tenant, key);
+    std::string bytes;
+    const auto status = state_->db->Get({}, state_->family(Family::idempotency), row, &bytes);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return std::unexpected(state_->error(status, "read an idempotency key"));
+    auto record = read_idempotency(tenant, key, bytes);
+    if (!record) return std::unexpected(bad_record("idempotency", row));
+    if (record->expires <= now) return std::nullopt;
+    return record;
+}
+
+Ledger Store::ledger() const {
+    const std::lock_guard lock(state_->ledger_mutex);
+    return state_->ledger;
+}
+
+std::pair<int64_t, bool> Store::delivery_rows() const {
+    const bool exact =
+        state_->rows_exact.load();  // first: what is counted is complete once it is true
+    return {state_->rows_counted.load() + state_->rows_changed.load(), exact};
+}
+
+bool Store::healthy() const {
+    return !state_->health.failed();
+}
+
+uint64_t Store::free_bytes() const {
+    uint64_t free = 0;
+    const auto status =
+        state_->file_system->GetFreeSpace(state_->directory.string(), {}, &free, nullptr);
+    return status.ok() ? free : 0;
+}
+
+uint64_t Store::data_bytes() const {
+    std::vector<rocksdb::Env::FileAttributes> files;
+    const auto status = state_->file_system->GetChildrenFileAttributes(state_->directory.string(),
+                                                                       {}, &files, nullptr);
+    uint64_t sum = 0;
+    if (status.ok())
+        for (const auto& file : files) sum += file.size_bytes;
+    return sum;
+}
+
+}  // namespace storage
