@@ -1,0 +1,68 @@
+#include "engine/smtp/capabilities.h"
+
+#include <strings.h>
+
+#include <charconv>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+namespace engine {
+
+namespace {
+
+constexpr std::pair<std::string_view, bool Capabilities::*> keywords[] = {
+    {"PIPELINING", &Capabilities::pipelining},
+    {"CHUNKING", &Capabilities::chunking},
+    {"8BITMIME", &Capabilities::eight_bit_mime},
+    {"SMTPUTF8", &Capabilities::smtp_utf8},
+    {"DSN", &Capabilities::dsn},
+    {"ENHANCEDSTATUSCODES", &Capabilities::enhanced_status_codes},
+    {"STARTTLS", &Capabilities::starttls},
+    {"SIZE", &Capabilities::size},
+};
+
+bool same_word(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// The first word; some servers end their lines in spaces or part the value by '='.
+std::string_view take_word(std::string_view& line) {
+    const size_t begin = line.find_first_not_of(" \t");
+    line.remove_prefix(begin == std::string_view::npos ? line.size() : begin);
+    const std::string_view word = line.substr(0, line.find_first_of(" \t="));
+    line.remove_prefix(word.size() + (word.size() < line.size()));
+    return word;
+}
+
+uint64_t size_of(std::string_view digits) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+    if (end != digits.end()) return 0;
+    if (error == std::errc::result_out_of_range) return std::numeric_limits<uint64_t>::max();
+    return error == std::errc() ? value : 0;
+}
+
+void take_line(Capabilities& result, std::string_view line) {
+    const std::string_view keyword = take_word(line);
+    for (const auto& [name, member] : keywords) {
+        if (!same_word(keyword, name)) continue;
+        result.*member = true;
+        if (member == &Capabilities::size) result.size_max = size_of(take_word(line));
+    }
+}
+
+}  // namespace
+
+Capabilities parse_capabilities(const Reply& ehlo) {
+    Capabilities result{.esmtp = true};
+    std::string_view rest = ehlo.text;
+    // The first line is the server's name and greeting, whatever it looks like.
+    for (size_t lf = rest.find('\n'); lf != std::string_view::npos; lf = rest.find('\n')) {
+        rest.remove_prefix(lf + 1);
+        take_line(result, rest.substr(0, rest.find('\n')));
+    }
+    return result;
+}
+
+}  // namespace engine

@@ -1,0 +1,85 @@
+#include "engine/smtp/commands.h"
+
+#include <algorithm>
+
+#include "metrics/check.h"
+
+namespace engine {
+
+namespace {
+
+void check_argument(std::string_view text) {
+    constexpr std::string_view forbidden("\r\n\0", 3);
+    CHECK(text.find_first_of(forbidden) == std::string_view::npos,
+          "a CR, LF or NUL was to go into an SMTP command: some value was not validated");
+}
+
+std::string mail_command(const Mail& mail, const Capabilities& capabilities) {
+    std::string command = "MAIL FROM:<" + mail.sender + '>';
+    if (capabilities.size) command += " SIZE=" + std::to_string(mail.content->size());
+    if (mail.eight_bit && capabilities.eight_bit_mime) command += " BODY=8BITMIME";
+    if (capabilities.smtp_utf8 && needs_smtp_utf8(mail)) command += " SMTPUTF8";
+    return command;
+}
+
+std::string with_argument(std::string_view verb, std::string_view argument) {
+    check_argument(argument);
+    return std::string(verb).append(argument).append("\r\n");
+}
+
+}  // namespace
+
+std::string_view name_of(Step step) {
+    switch (step) {
+        case Step::reset:
+            return "RSET";
+        case Step::mail:
+            return "MAIL";
+        case Step::rcpt:
+            return "RCPT";
+        case Step::data:
+            return "DATA";
+        case Step::content:
+            return "the content";
+    }
+    return "";
+}
+
+Envelope::Envelope(const Mail& mail, const Capabilities& capabilities, Before before) {
+    commands_.reserve(mail.recipients.size() + 3);
+    if (before == Before::reset) add(Step::reset, "RSET");
+    add(Step::mail, mail_command(mail, capabilities));
+    for (const std::string& recipient : mail.recipients) {
+        add(Step::rcpt, "RCPT TO:<" + recipient + '>');
+    }
+    add(Step::data, "DATA");
+}
+
+std::string_view Envelope::bytes(size_t first, size_t count) const {
+    const size_t begin = first == 0 ? 0 : commands_[first - 1].end;
+    return std::string_view(bytes_).substr(begin, commands_[first + count - 1].end - begin);
+}
+
+void Envelope::add(Step step, std::string_view command) {
+    check_argument(command);
+    bytes_.append(command).append("\r\n");
+    commands_.push_back({step, bytes_.size()});
+}
+
+std::string ehlo_command(std::string_view name) {
+    return with_argument("EHLO ", name);
+}
+std::string helo_command(std::string_view name) {
+    return with_argument("HELO ", name);
+}
+
+bool has_eight_bit(std::string_view text) {
+    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 127; });
+}
+
+bool needs_smtp_utf8(const Mail& mail) {
+    return mail.utf8_addresses || has_eight_bit(mail.sender) ||
+           std::ranges::any_of(mail.recipients, has_eight_bit);
+}
+
+}  // namespace engine

@@ -1,0 +1,259 @@
+#include "engine/smtp/session.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "engine/smtp/commands.h"
+#include "engine/smtp/dot_stuff.h"
+#include "engine/smtp/reply_reader.h"
+#include "engine/smtp/transaction.h"
+#include "metrics/check.h"
+
+namespace engine {
+
+namespace {
+
+/// Commands of one group. Bounded so that neither side's buffers can fill up with both waiting for
+/// the other to read (RFC 2920 3.1): the replies to a hundred commands fit any socket buffer.
+constexpr size_t group_commands_max = 100;
+
+/// After a failed write the host is gone or deaf: what it has said by then still counts, but nobody
+/// waits minutes for it.
+constexpr auto after_failed_write = std::chrono::seconds(5);
+
+constexpr char out_of_turn[] =
+    "the host is out of step: it sent a reply that nothing had asked for";
+
+std::string in_words(const Error& error, std::chrono::milliseconds waited, std::string_view to) {
+    const std::string reply = std::string("the host's reply to ").append(to);
+    switch (error.code) {
+        case Errc::timeout:
+            return "timed out after " + std::to_string(waited.count() / 1000) + " s waiting for " +
+                   reply;
+        case Errc::closed:
+            return "the host closed the connection before " + reply;
+        case Errc::reset:
+            return "the connection was cut before " + reply;
+        default: {
+            const std::string_view cause = error.what.empty() ? to_string(error.code) : error.what;
+            return std::string(cause).append(" in place of ").append(reply);
+        }
+    }
+}
+
+Verdict unreachable_verdict(Stage stage, Reply reply) {
+    return {Verdict::Kind::deferred, stage, std::move(reply)};
+}
+
+/// Why this host can never take this mail, by what it has said in EHLO; in our words.
+std::optional<Reply> unsendable(const Mail& mail, const Capabilities& host) {
+    const size_t bytes = mail.content->size();
+    if (host.size_max > 0 && bytes > host.size_max) {
+        return Reply{552, "5.3.4",
+                     "the mail has " + std::to_string(bytes) +
+                         " octets and the host takes at most " + std::to_string(host.size_max) +
+                         "; nothing was sent"};
+    }
+    if (mail.eight_bit && !host.eight_bit_mime) {
+        return Reply{554, "5.6.3",
+                     "the mail has 8-bit content and the host does not offer 8BITMIME; nothing was "
+                     "sent. Encode the parts as quoted-printable or base64"};
+    }
+    if (needs_smtp_utf8(mail) && !host.smtp_utf8) {
+        return Reply{
+            550, "5.6.7",
+            "an address is not ASCII and the host does not offer SMTPUTF8; nothing was sent"};
+    }
+    if (const size_t at = find_bare_line_end(*mail.content); at != std::string_view::npos) {
+        return Reply{554, "5.6.0",
+                     "the mail holds a bare CR or LF at octet " + std::to_string(at) +
+                         ", which SMTP cannot carry; nothing was sent"};
+    }
+    return std::nullopt;
+}
+
+Outcome same_for_all(const Mail& mail, const Verdict& verdict) {
+    return {.verdicts = std::vector<Verdict>(mail.recipients.size(), verdict)};
+}
+
+}  // namespace
+
+struct Session::State {
+    enum class Phase : uint8_t { connected, ready, busy, ended };
+
+    Stream& stream;
+    Clock& clock;
+    SmtpTimeouts timeouts;
+    ReplyReader replies;
+    Capabilities capabilities;
+    uint32_t transactions = 0;
+    Phase phase = Phase::connected;
+    bool left_open = false;  // the last transaction; RSET goes in front of the next MAIL
+    bool write_failed = false;
+
+    State(Stream& s, Clock& c, SmtpTimeouts t) : stream(s), clock(c), timeouts(t), replies(s) {}
+
+    Task<> write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed);
+    Task<Result<Reply>> reply(std::chrono::milliseconds allowed, std::string_view to);
+    Task<Result<Reply>> command(std::string line, std::string_view name);
+    Task<std::expected<void, Verdict>> introduce(std::string ehlo_name);
+    Task<> send_envelope(const Mail& mail, Transaction& transaction);
+    Task<> send_content(const Mail& mail, Transaction& transaction);
+    Task<> take_reply(Step step, Transaction& transaction);
+};
+
+Session::Session(Stream& stream, Clock& clock, SmtpTimeouts timeouts)
+    : state_(std::make_unique<State>(stream, clock, timeouts)) {}
+Session::~Session() = default;
+
+Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
+    State& s = *state_;
+    CHECK(s.phase == State::Phase::connected, "a session greets once");
+    s.phase = State::Phase::ended;
+    Result<Reply> banner = co_await s.reply(s.timeouts.banner, "the connection (its banner)");
+    if (!banner) {
+        Reply words{.text = std::move(banner.error().what)};
+        co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(words)));
+    }
+    if (!banner->positive() || banner->code == 221) {
+        co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(*banner)));
+    }
+    auto introduced = co_await s.introduce(std::move(ehlo_name));
+    if (introduced) s.phase = State::Phase::ready;
+    co_return introduced;
+}
+
+Task<Outcome> Session::transact(Mail mail) {
+    State& s = *state_;
+    CHECK(s.phase == State::Phase::ready, "a transaction on a connection that is not usable");
+    CHECK(!mail.recipients.empty() && mail.content, "a transaction without recipients or content");
+    if (auto reply = unsendable(mail, s.capabilities)) {
+        co_return same_for_all(mail, {Verdict::Kind::bounced, Stage::mail, std::move(*reply)});
+    }
+    const bool grouped = s.capabilities.pipelining && !mail.lock_step;
+    Transaction transaction(
+        mail.recipients.size(), grouped ? Transaction::Pace::grouped : Transaction::Pace::lock_step,
+        s.transactions > 0 ? Transaction::Connection::reused : Transaction::Connection::fresh);
+    ++s.transactions;
+    s.phase = State::Phase::busy;
+    co_await s.send_envelope(mail, transaction);
+    if (transaction.wants(Step::content)) co_await s.send_content(mail, transaction);
+
+    s.left_open = transaction.left_open();
+    Outcome outcome = std::move(transaction).outcome();
+    // What nobody asked for would be taken for the reply to the next command.
+    if (s.write_failed || s.replies.has_more()) outcome.connection_usable = false;
+    s.phase = outcome.connection_usable ? State::Phase::ready : State::Phase::ended;
+    co_return outcome;
+}
+
+Task<> Session::quit() {
+    State& s = *state_;
+    if (s.phase != State::Phase::ready) co_return;
+    s.phase = State::Phase::ended;
+    constexpr std::string_view chunks[] = {"QUIT\r\n"};
+    co_await s.write(chunks, s.timeouts.quit);
+    if (!s.write_failed) co_await s.reply(s.timeouts.quit, "QUIT");
+}
+
+const Capabilities& Session::capabilities() const {
+    return state_->capabilities;
+}
+uint32_t Session::transactions() const {
+    return state_->transactions;
+}
+
+/// A failed write is only noted: what the host has said before it went still has to be read.
+Task<> Session::State::write(std::span<const std::string_view> chunks,
+                             std::chrono::milliseconds allowed) {
+    stream.expires_at(clock.now() + allowed);
+    const Result<void> written = co_await stream.write(chunks);
+    if (!written) write_failed = true;
+}
+
+/// The error's text says in words what was waited for.
+Task<Result<Reply>> Session::State::reply(std::chrono::milliseconds allowed, std::string_view to) {
+    if (write_failed) allowed = std::min<std::chrono::milliseconds>(allowed, after_failed_write);
+    Result<Reply> result = co_await replies.next(clock.now() + allowed);
+    if (!result) result.error().what = in_words(result.error(), allowed, to);
+    co_return result;
+}
+
+Task<Result<Reply>> Session::State::command(std::string line, std::string_view name) {
+    if (replies.has_more()) co_return failure(Errc::protocol, out_of_turn);
+    const std::string_view chunks[] = {line};
+    co_await write(chunks, timeouts.command);
+    co_return co_await reply(timeouts.command, name);
+}
+
+Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_name) {
+    Result<Reply> answer = co_await command(ehlo_command(ehlo_name), "EHLO");
+    // Other refusals of EHLO are about us, and HELO would meet the same; these say "unknown
+    // command".
+    const bool unknown =
+        answer && (answer->code == 500 || answer->code == 502 || answer->code == 504);
+    if (unknown) {
+        answer = co_await command(helo_command(ehlo_name), "HELO");
+    }
+    if (!answer) {
+        Reply words{.text = std::move(answer.error().what)};
+        co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(words)));
+    }
+    if (!answer->positive() || answer->code == 221) {
+        co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(*answer)));
+    }
+    if (replies.has_more()) {
+        co_return std::unexpected(unreachable_verdict(Stage::ehlo, {.text = out_of_turn}));
+    }
+    if (!unknown) capabilities = parse_capabilities(*answer);
+    co_return std::expected<void, Verdict>();
+}
+
+/// The envelope in groups: all of it where the host takes PIPELINING, else groups of one.
+Task<> Session::State::send_envelope(const Mail& mail, Transaction& transaction) {
+    const Envelope envelope(mail, capabilities,
+                            left_open ? Envelope::Before::reset : Envelope::Before::nothing);
+    const size_t group_max =
+        transaction.pace() == Transaction::Pace::grouped ? group_commands_max : 1;
+    for (size_t first = 0; first < envelope.size(); first += group_max) {
+        if (!transaction.wants(envelope.step(first))) co_return;
+        if (replies.has_more()) {
+            co_return transaction.lost(envelope.step(first), out_of_turn);
+        }
+        const size_t count = std::min(group_max, envelope.size() - first);
+        const std::string_view chunks[] = {envelope.bytes(first, count)};
+        co_await write(chunks, timeouts.command);
+        for (size_t i = first; i < first + count; ++i) {
+            co_await take_reply(envelope.step(i), transaction);
+            if (transaction.broken()) co_return;
+        }
+    }
+}
+
+Task<> Session::State::send_content(const Mail& mail, Transaction& transaction) {
+    // 354 although every recipient was refused: a lone dot, so that nobody gets anything (RFC
+    // 2920 3.1).
+    DotStuffer wire(transaction.accepted() > 0 ? std::string_view(*mail.content) : "");
+    for (auto block = wire.next(); !block.empty() && !write_failed; block = wire.next()) {
+        co_await write(block, timeouts.body);
+    }
+    if (!write_failed) transaction.content_is_out();
+    co_await take_reply(Step::content, transaction);
+}
+
+Task<> Session::State::take_reply(Step step, Transaction& transaction) {
+    const auto allowed = step == Step::content ? timeouts.final
+                         : step == Step::data  ? timeouts.data
+                                               : timeouts.command;
+    Result<Reply> result = co_await reply(allowed, name_of(step));
+    if (result) {
+        transaction.take(step, *result);
+    } else {
+        transaction.lost(step, std::move(result.error().what));
+    }
+}
+
+}  // namespace engine

@@ -1,0 +1,321 @@
+#include "tests/engine/smtp/support/script.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "engine/reactor/scope.h"
+#include "engine/smtp/dot_stuff.h"
+#include "tests/engine/smtp/support/scripted_stream.h"
+
+namespace engine::testing {
+
+namespace {
+
+using Turn = ScriptedStream::Turn;
+
+std::vector<std::string> split(const std::string& text, const std::string& by) {
+    std::vector<std::string> parts;
+    size_t begin = 0;
+    for (size_t at = text.find(by); at != std::string::npos; at = text.find(by, begin)) {
+        parts.push_back(text.substr(begin, at - begin));
+        begin = at + by.size();
+    }
+    parts.push_back(text.substr(begin));
+    return parts;
+}
+
+std::vector<std::string> words(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> result;
+    for (std::string word; in >> word;) result.push_back(word);
+    return result;
+}
+
+/// \r \n \s (space) and \xNN.
+std::string unescape(const std::string& text) {
+    std::string result;
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '\\' || i + 1 == text.size()) {
+            result += text[i];
+            continue;
+        }
+        switch (text[++i]) {
+            case 'r':
+                result += '\r';
+                break;
+            case 'n':
+                result += '\n';
+                break;
+            case 's':
+                result += ' ';
+                break;
+            case 'x':
+                result += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+                i += 2;
+                break;
+            default:
+                result += text[i];
+        }
+    }
+    return result;
+}
+
+std::string stuffed(std::string_view content) {
+    std::string wire;
+    DotStuffer stuffer(content);
+    for (auto block = stuffer.next(); !block.empty(); block = stuffer.next()) {
+        for (const std::string_view chunk : block) wire += chunk;
+    }
+    return wire;
+}
+
+Mail parse_mail(const std::string& text) {
+    Mail mail{.sender = "b@s"};
+    std::string content = "Subject: x\r\n\r\n.hello\r\n";
+    for (const std::string& word : words(text)) {
+        const std::string value = word.substr(word.find('=') + 1);
+        if (word.starts_with("from=")) mail.sender = value;
+        if (word.starts_with("to=")) mail.recipients = split(value, ",");
+        if (word.starts_with("content=")) content = unescape(value);
+        if (word.starts_with("size=")) content = std::string(std::stoul(value) - 2, 'x') + "\r\n";
+        if (word == "eight_bit") mail.eight_bit = true;
+        if (word == "utf8") mail.utf8_addresses = true;
+        if (word == "lock_step") mail.lock_step = true;
+    }
+    // "to=101*": so many recipients r1@x, r2@x…
+    if (mail.recipients.size() == 1 && mail.recipients[0].ends_with('*')) {
+        const int count = std::stoi(mail.recipients[0]);
+        mail.recipients.clear();
+        for (int i = 1; i <= count; ++i) mail.recipients.push_back(fmt::format("r{}@x", i));
+    }
+    mail.content = std::make_shared<const std::string>(content);
+    return mail;
+}
+
+/// "RCPT TO:<r1@x>…<r99@x>" stands for the commands from 1 to 99, "250 ok*99" for so many replies.
+std::vector<std::string> repeated(const std::string& part) {
+    int first = 0;
+    int last = 0;
+    std::vector<std::string> result;
+    if (std::sscanf(part.c_str(), "RCPT TO:<r%d@x>..<r%d@x>", &first, &last) == 2) {
+        for (int i = first; i <= last; ++i) result.push_back(fmt::format("RCPT TO:<r{}@x>", i));
+        return result;
+    }
+    const size_t star = part.rfind('*');
+    if (star != std::string::npos &&
+        part.find_first_not_of("0123456789", star + 1) == std::string::npos &&
+        star + 1 < part.size()) {
+        const std::string text = part.substr(0, star);
+        result.assign(std::stoul(part.substr(star + 1)), text);
+        return result;
+    }
+    return {part};
+}
+
+class Player {
+  public:
+    Player(std::vector<ScriptLine> lines, Cut cut)
+        : lines_(std::move(lines)), stream_(clock_, cut), session_(stream_, clock_, {}) {}
+
+    std::vector<std::string> run() {
+        Scope scope;
+        scope.spawn(conversation());
+        if (scope.running() > 0) complaints_.push_back("the session waits for ever");
+        using Unread = ScriptedStream::Unread;
+        stream_.finish(usable_ ? Unread::complain : Unread::ignore);
+        for (const std::string& text : stream_.complaints()) complaints_.push_back(text);
+        return complaints_;
+    }
+
+  private:
+    Task<> conversation() {
+        load_until_next_call();
+        const auto greeted = co_await session_.greet("out.example");
+        usable_ = greeted.has_value();
+        check_greeting(greeted);
+        while (at_ < lines_.size()) {
+            const ScriptLine call = lines_[at_++];
+            if (call.kind == 'Q') {
+                load_until_next_call();
+                co_await session_.quit();
+                continue;
+            }
+            mail_ = parse_mail(call.text);
+            load_until_next_call();
+            const Outcome outcome = co_await session_.transact(mail_);
+            usable_ = outcome.connection_usable;
+            check_outcome(outcome, call.number);
+        }
+    }
+
+    /// Gives the stream all lines up to the next M or Q, and keeps what is expected of this part.
+    void load_until_next_call() {
+        expected_.clear();
+        for (; at_ < lines_.size(); ++at_) {
+            const ScriptLine& line = lines_[at_];
+            if (line.kind == 'M' || line.kind == 'Q') return;
+            if (line.kind == 'E') expected_.push_back(line);
+            if (line.kind == 'G') load_greeting(line);
+            if (line.kind == 'S') load_server(line);
+            if (line.kind == 'C') load_client(line);
+        }
+    }
+    void load_greeting(const ScriptLine& line) {
+        std::string reply = "250-mx.x\r\n";
+        for (const std::string& keyword : split(line.text, ", ")) {
+            if (!keyword.empty()) reply += "250-" + keyword + "\r\n";
+        }
+        reply.replace(reply.rfind("250-"), 4, "250 ");
+        stream_.add({Turn::Kind::server, line.number, "220 mx.x ESMTP\r\n"});
+        stream_.add({Turn::Kind::client, line.number, "EHLO out.example\r\n"});
+        stream_.add({Turn::Kind::server, line.number, reply});
+    }
+    void load_server(const ScriptLine& line) {
+        for (const std::string& part : split(line.text, " / ")) {
+            if (part == "<close>")
+                stream_.add({Turn::Kind::close, line.number, {}});
+            else if (part == "<reset>")
+                stream_.add({Turn::Kind::reset, line.number, {}});
+            else if (part == "<silence>")
+                stream_.add({Turn::Kind::silence, line.number, {}});
+            else if (part == "<refuse-writes>")
+                stream_.add({Turn::Kind::refuse_writes, line.number, {}});
+            else if (part.ends_with("\\"))  // no line end
+                stream_.add(
+                    {Turn::Kind::server, line.number, unescape(part.substr(0, part.size() - 1))});
+            else
+                for (const std::string& reply : repeated(part))
+                    stream_.add({Turn::Kind::server, line.number, unescape(reply) + "\r\n"});
+        }
+    }
+    void load_client(const ScriptLine& line) {
+        std::string bytes;
+        for (const std::string& part : split(line.text, " / ")) {
+            if (part == "<cut-body>") return stream_.add({Turn::Kind::cut_write, line.number, {}});
+            if (part == "<body>")
+                bytes += stuffed(*mail_.content);
+            else if (part == "<dot>")
+                bytes += ".\r\n";
+            else
+                for (const std::string& command : repeated(part))
+                    bytes += unescape(command) + "\r\n";
+        }
+        stream_.add({Turn::Kind::client, line.number, bytes});
+    }
+
+    void complain(const ScriptLine& line, const std::string& what) {
+        complaints_.push_back(fmt::format("line {}: {}", line.number, what));
+    }
+    static std::string shown(const Verdict& v) {
+        return fmt::format("{} {} {} {}{}", to_string(v.kind), v.reply.code,
+                           v.reply.enhanced.empty() ? "-" : v.reply.enhanced, to_string(v.stage),
+                           v.in_doubt ? " in_doubt" : "");
+    }
+    void compare(const ScriptLine& line, std::string expected, const Verdict& verdict) {
+        const size_t tilde = expected.find(" ~ ");
+        if (tilde != std::string::npos) {
+            const std::string part = expected.substr(tilde + 3);
+            if (!verdict.reply.text.contains(part)) {
+                complain(line, "the text is \"" + verdict.reply.text + "\"");
+            }
+            expected.resize(tilde);
+        }
+        if (expected != shown(verdict)) complain(line, "the verdict is " + shown(verdict));
+    }
+
+    void check_greeting(const std::expected<void, Verdict>& greeted) {
+        bool said = false;
+        for (const ScriptLine& line : expected_) {
+            said = said || line.text.starts_with("greet ");
+            if (line.text.starts_with("greet ") && greeted) complain(line, "it was greeted well");
+            if (line.text.starts_with("greet ") && !greeted)
+                compare(line, line.text.substr(6), greeted.error());
+            if (line.text.starts_with("offers ")) check_offers(line);
+        }
+        if (!greeted && !said)
+            complaints_.push_back("greeting failed: " + shown(greeted.error()) + " " +
+                                  greeted.error().reply.text);
+    }
+    void check_offers(const ScriptLine& line) {
+        const Capabilities& c = session_.capabilities();
+        std::string all;
+        if (c.esmtp) all += " ESMTP";
+        if (c.pipelining) all += " PIPELINING";
+        if (c.chunking) all += " CHUNKING";
+        if (c.eight_bit_mime) all += " 8BITMIME";
+        if (c.smtp_utf8) all += " SMTPUTF8";
+        if (c.dsn) all += " DSN";
+        if (c.enhanced_status_codes) all += " ENHANCEDSTATUSCODES";
+        if (c.starttls) all += " STARTTLS";
+        if (c.size) all += fmt::format(" SIZE={}", c.size_max);
+        if ("offers" + all != line.text) complain(line, "it offers" + all);
+    }
+
+    void check_outcome(const Outcome& outcome, int call_line) {
+        if (expected_.empty()) {
+            complaints_.push_back(fmt::format("line {}: nothing is expected of it", call_line));
+        }
+        bool lock_step = false;
+        for (const ScriptLine& line : expected_) {
+            if (line.text == "usable" || line.text == "unusable") {
+                if (outcome.connection_usable != (line.text == "usable"))
+                    complain(line, "the connection is not so");
+            } else if (line.text == "lock_step") {
+                lock_step = true;
+            } else {
+                check_recipient(line, outcome);
+            }
+        }
+        if (outcome.lock_step != lock_step)
+            complaints_.push_back(
+                fmt::format("line {}: lock_step is {}", call_line, outcome.lock_step));
+    }
+    void check_recipient(const ScriptLine& line, const Outcome& outcome) {
+        const std::string who = line.text.substr(0, line.text.find(' '));
+        for (size_t i = 0; i < mail_.recipients.size(); ++i) {
+            if (who != mail_.recipients[i] && who != "all") continue;
+            compare(line, line.text.substr(who.size() + 1), outcome.verdicts.at(i));
+            if (who != "all") return;
+        }
+        if (who != "all") complain(line, "no such recipient");
+    }
+
+    std::vector<ScriptLine> lines_;
+    size_t at_ = 0;
+    std::vector<ScriptLine> expected_;
+    std::vector<std::string> complaints_;
+    Mail mail_;
+    bool usable_ = false;
+    ManualClock clock_;
+    ScriptedStream stream_;
+    Session session_;
+};
+
+}  // namespace
+
+std::vector<ScriptLine> read_script(const std::string& path) {
+    std::vector<ScriptLine> lines;
+    std::ifstream in(path);
+    int number = 0;
+    for (std::string text; std::getline(in, text);) {
+        ++number;
+        if (text.empty() || text.starts_with('#')) continue;
+        const bool known =
+            text.size() >= 2 && text[1] == ':' && std::string_view("GSCMQE").contains(text[0]);
+        lines.push_back({number, known ? text[0] : '?', text.size() > 3 ? text.substr(3) : ""});
+    }
+    return lines;
+}
+
+std::vector<std::string> play(const std::string& path, Cut cut) {
+    const std::vector<ScriptLine> lines = read_script(path);
+    if (lines.empty()) return {path + ": no such script, or an empty one"};
+    for (const ScriptLine& line : lines) {
+        if (line.kind == '?') return {fmt::format("line {}: not a script line", line.number)};
+    }
+    return Player(lines, cut).run();
+}
+
+}  // namespace engine::testing

@@ -1,0 +1,53 @@
+// Conversation scripts: a dialogue and its expected verdicts as a text file, so that a new case is
+// only a new file in tests/engine/smtp/scripts. One line each:
+//
+//   # text                 a comment
+//   G: KEYWORD, KEYWORD    short for a banner, EHLO and an EHLO reply with these keywords
+//   S: 250 ok / 354 go     what the server sends; replies are parted by " / "
+//   S: <close>  <reset>  <silence>     what happens when the client reads next
+//   S: <refuse-writes>     from here on the client's writes fail; what was sent stays readable
+//   C: MAIL… / RCPT…       what the client must write, in exactly one write; " / " parts the lines
+//   C: <body>  <dot>       the content as it goes over the wire; a lone dot
+//   C: <cut-body>          the content, but the write of it fails
+//   M: from=b@s to=a@x,b@x [content=hello\r\n] [size=N] [flags: eight_bit utf8 lock_step]
+//                          the next transaction; its lines follow
+//   Q:                     the session ends with quit()
+//   E: greeted / E: greet deferred 421 banner      what greet() must say
+//   E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the reply's text]   ("-": no enhanced code)
+//   E: usable / E: unusable / E: lock_step         of the connection, after the transaction
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "engine/net/stream.h"
+#include "engine/smtp/session.h"
+
+namespace engine::testing {
+
+/// How the server's bytes are cut into segments.
+enum class Cut : uint8_t { per_reply, per_octet, all_at_once };
+
+class ManualClock : public Clock {
+  public:
+    Instant now() const override { return now_; }
+    WallTime wall() const override { return {}; }
+    void set(Instant now) { now_ = std::max(now_, now); }
+
+  private:
+    Instant now_{std::chrono::hours(1)};
+};
+
+struct ScriptLine {
+    int number = 0;
+    char kind = 0;  // one of G S C M Q E
+    std::string text;
+};
+std::vector<ScriptLine> read_script(const std::string& path);
+
+/// Plays `path` with a real Session. Returns what went otherwise than the script says, one sentence
+/// each, with the line's number; empty: all as written.
+std::vector<std::string> play(const std::string& path, Cut cut);
+
+}  // namespace engine::testing
