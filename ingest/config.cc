@@ -1,0 +1,125 @@
+#include "ingest/config.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "ingest/config_reader.h"
+#include "ingest/setting.h"
+#include "ingest/setting_check.h"
+#include "metrics/check.h"
+
+namespace ingest {
+
+namespace {
+constexpr size_t file_bytes_max = 4 << 20;
+
+/// The defaults of the table as a document, so that they go through the same reader as what people
+/// write.
+std::string default_document() {
+    std::string text, section;
+    for (const Setting& s : settings()) {
+        if (is_repeated(s.section) || s.fallback.empty()) continue;
+        if (section != s.section) {
+            section = s.section;
+            text += fmt::format("[{}]\n", section);
+        }
+        text += fmt::format("{} = {}\n", s.key, s.fallback);
+    }
+    return text;
+}
+
+void add_warnings(Config& config) {
+    if (config.delivery.timeouts.final < std::chrono::minutes(10)) {
+        config.warnings.push_back(
+            "[timeouts] final is below the 10 minutes of RFC 5321: a receiver that answers later "
+            "gets the mail twice");
+    }
+    if (config.listen.http.empty() && config.listen.smtp.empty()) {
+        config.warnings.push_back("[listen] http and smtp are both empty: no mail can come in");
+    }
+}
+
+/// The host's full name, or its short one when it has no other.
+std::string host_name() {
+    std::array<char, 256> name{};
+    if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+    if (is_host_name(name.data())) return name.data();
+    addrinfo hints{};
+    hints.ai_flags = AI_CANONNAME;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    std::string full = name.data();
+    if (getaddrinfo(name.data(), nullptr, &hints, &found) == 0) {
+        if (found->ai_canonname && is_host_name(found->ai_canonname)) full = found->ai_canonname;
+        freeaddrinfo(found);
+    }
+    return full;
+}
+
+std::expected<std::string, ConfigProblems> read_file(const std::filesystem::path& path) {
+    const auto fail = [&](std::string what, std::string mend) {
+        return std::unexpected(
+            ConfigProblems{{path.string(), 0, 0, std::move(what), std::move(mend)}});
+    };
+    std::ifstream in(path, std::ios::binary);
+    if (!in || std::filesystem::is_directory(path)) {
+        const std::string why = in ? "it is a directory" : std::strerror(errno);
+        return fail(fmt::format("the configuration cannot be read: {}", why),
+                    "give a readable file to --config");
+    }
+    std::string text(file_bytes_max + 1, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(in.gcount()));
+    if (text.size() > file_bytes_max) {
+        return fail("the file is too large for a configuration",
+                    fmt::format("at most {} bytes", file_bytes_max));
+    }
+    return text;
+}
+}  // namespace
+
+std::string to_string(const ConfigProblem& problem) {
+    std::string text = problem.file;
+    if (problem.line > 0) text += fmt::format(":{}:{}", problem.line, problem.column);
+    text += ": " + problem.what;
+    return problem.mend.empty() ? text : text + "; " + problem.mend;
+}
+
+std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::string_view file) {
+    Config config;
+    const auto broken = read_settings(config, default_document(), default_origin);
+    CHECK(broken.empty(), "a default in the table of settings breaks its own rules");
+    auto problems = read_settings(config, text, file);
+    if (!problems.empty()) return std::unexpected(std::move(problems));
+    add_warnings(config);
+    return config;
+}
+
+std::expected<Config, ConfigProblems> load_config(const std::filesystem::path& path) {
+    std::string text;
+    if (!path.empty()) {
+        auto read = read_file(path);
+        if (!read) return std::unexpected(std::move(read.error()));
+        text = std::move(*read);
+    }
+    auto config = parse_config(text, path.string());
+    if (!config || !config->delivery.node_name.empty()) return config;
+    config->delivery.node_name = host_name();
+    config->effective.insert(config->effective.begin(),
+                             {"node.name", "\"" + config->delivery.node_name + "\"", "this host"});
+    if (!is_host_name(config->delivery.node_name)) {
+        config->warnings.push_back(
+            fmt::format("this host calls itself {}, which is no full name, and many receivers "
+                        "refuse such an EHLO; set [node] name",
+                        config->delivery.node_name));
+    }
+    return config;
+}
+
+}  // namespace ingest

@@ -1,0 +1,58 @@
+// The configuration: a TOML file read into one immutable value, or into the list of everything that
+// is wrong with it.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/delivery/settings.h"
+#include "metrics/log.h"
+
+namespace ingest {
+
+struct Listen {
+    std::vector<std::string> http, smtp;  // "unix:/path", "127.0.0.1:8025"; loopback or Unix only
+    std::string metrics;                  // "ip:port"; empty: none
+};
+
+struct Config {
+    engine::Settings delivery;
+    std::filesystem::path data_dir;
+    unsigned shards = 0;  // 0: one per core
+    Listen listen;
+    std::vector<std::string> dns_servers;                       // "ip:port"; empty: the system's
+    metrics::log::Level log_level = metrics::log::Level::info;  // of the command line
+
+    /// One setting as it is in force, for `sluice check` and the admin API.
+    struct Effective {
+        std::string name;    // "retry.expires", "provider.google.connections"
+        std::string value;   // as TOML
+        std::string origin;  // "sluice.toml:12" or "default"
+    };
+    std::vector<Effective> effective;
+    std::vector<std::string> warnings;  // legal, and probably not meant
+};
+
+struct ConfigProblem {
+    std::string file;
+    uint32_t line = 0, column = 0;  // from 1; 0: the file as a whole
+    std::string what;               // "[retry] expires: \"3x\" is not a duration"
+    std::string mend;               // how to mend it; may be empty
+};
+using ConfigProblems = std::vector<ConfigProblem>;
+std::string to_string(const ConfigProblem& problem);  // "sluice.toml:12:9: what; mend"
+
+/// Reads a text; `file` is its name in problems. All problems at once, in the order of the file,
+/// but a text that is no TOML has only one: the first. The node's name stays empty when the text
+/// does not set it.
+std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::string_view file);
+
+/// Reads a file, or the defaults when `path` is empty, and fills in what depends on this host: the
+/// node's name.
+std::expected<Config, ConfigProblems> load_config(const std::filesystem::path& path);
+
+}  // namespace ingest

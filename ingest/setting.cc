@@ -1,0 +1,357 @@
+#include "ingest/setting.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ingest/setting_check.h"
+
+namespace ingest {
+
+namespace {
+using Type = Setting::Type;
+using Reload = Setting::Reload;
+using T = const SettingTarget&;
+using V = SettingValue&&;
+
+constexpr uint64_t second_ms = 1000, minute_ms = 60 * second_ms, day_ms = 24 * 60 * minute_ms;
+constexpr uint64_t connections_max = 100'000, messages_max = 1'000'000;
+
+std::vector<std::string> lower_case(std::vector<std::string> texts) {
+    for (auto& text : texts)
+        std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+    return texts;
+}
+
+constexpr std::string_view connections_help =
+    "Connections to a site at a time, over all shards; 0: no limit.";
+constexpr std::string_view messages_help =
+    "Messages over one connection before it is closed; 0: no limit.";
+constexpr std::string_view rate_help = "Messages to a site; without it there is no limit.";
+
+// Bounds of timeouts: below a tenth of a second nothing on the Internet answers; above an hour a
+// dead peer holds its slot for too long.
+constexpr uint64_t timeout_least = 100, timeout_most = 60 * minute_ms;
+
+const std::array table = {
+
+    Setting{"node",
+            "name",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_host_name},
+            "Name that we say in EHLO; default: the host's full name.",
+            [](T to, V v) { to.config.delivery.node_name = std::move(v.text); }},
+    Setting{"node",
+            "data_dir",
+            Type::text,
+            "\"/var/lib/sluice\"",
+            Reload::restart,
+            {.check = check_path},
+            "Where the queue is kept.",
+            [](T to, V v) { to.config.data_dir = v.text; }},
+    Setting{"node",
+            "shards",
+            Type::integer,
+            "0",
+            Reload::restart,
+            {.most = 256},
+            "Threads that do the work; 0: one per core.",
+            [](T to, V v) { to.config.shards = static_cast<unsigned>(v.number); }},
+
+    Setting{"listen",
+            "http",
+            Type::texts,
+            R"(["unix:/run/sluice/ingest.sock", "127.0.0.1:8025"])",
+            Reload::restart,
+            {.check = check_local_listener},
+            "HTTP: submission, events, status. Unix sockets and loopback.",
+            [](T to, V v) { to.config.listen.http = std::move(v.texts); }},
+    Setting{"listen",
+            "smtp",
+            Type::texts,
+            R"(["127.0.0.1:2587"])",
+            Reload::restart,
+            {.check = check_local_listener},
+            "SMTP submission. Unix sockets and loopback.",
+            [](T to, V v) { to.config.listen.smtp = std::move(v.texts); }},
+    Setting{"listen",
+            "metrics",
+            Type::text,
+            "\"127.0.0.1:9125\"",
+            Reload::restart,
+            {.check = check_listener},
+            "The page for Prometheus; \"\": none.",
+            [](T to, V v) { to.config.listen.metrics = std::move(v.text); }},
+
+    Setting{"dns",
+            "servers",
+            Type::texts,
+            "[]",
+            Reload::restart,
+            {.check = check_dns_server},
+            "DNS servers, ip or ip:port; default: the system's.",
+            [](T to, V v) { to.config.dns_servers = std::move(v.texts); }},
+
+    Setting{"delivery",
+            "port",
+            Type::integer,
+            "25",
+            Reload::live,
+            {.least = 1, .most = 65535},
+            "Where MX hosts listen; tests set another.",
+            [](T to, V v) { to.config.delivery.port = static_cast<uint16_t>(v.number); }},
+    Setting{"delivery",
+            "allow_addresses",
+            Type::texts,
+            "[]",
+            Reload::live,
+            {.check = check_network},
+            "Exceptions to the refusal of loopback, private, link-local and unspecified addresses.",
+            [](T to, V v) { to.config.delivery.allow_addresses = std::move(v.texts); }},
+    Setting{
+        "delivery",
+        "connections",
+        Type::integer,
+        "20",
+        Reload::live,
+        {.most = connections_max},
+        connections_help,
+        [](T to, V v) { to.config.delivery.limits.connections = static_cast<uint32_t>(v.number); }},
+    Setting{"delivery",
+            "messages_per_connection",
+            Type::integer,
+            "100",
+            Reload::live,
+            {.most = messages_max},
+            messages_help,
+            [](T to, V v) {
+                to.config.delivery.limits.messages_per_connection = static_cast<uint32_t>(v.number);
+            }},
+    Setting{"delivery",
+            "rate",
+            Type::rate,
+            "",
+            Reload::live,
+            {},
+            rate_help,
+            [](T to, V v) { to.config.delivery.limits.rate_per_second = v.rate; }},
+
+    Setting{"timeouts",
+            "connect",
+            Type::duration,
+            "\"30s\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until a connection stands.",
+            [](T to, V v) { to.config.delivery.timeouts.connect = v.duration; }},
+    Setting{"timeouts",
+            "banner",
+            Type::duration,
+            "\"5m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the whole greeting is here.",
+            [](T to, V v) { to.config.delivery.timeouts.banner = v.duration; }},
+    Setting{"timeouts",
+            "command",
+            Type::duration,
+            "\"5m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the whole reply to EHLO, MAIL, RCPT or RSET is here.",
+            [](T to, V v) { to.config.delivery.timeouts.command = v.duration; }},
+    Setting{"timeouts",
+            "data",
+            Type::duration,
+            "\"2m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the whole reply to DATA is here.",
+            [](T to, V v) { to.config.delivery.timeouts.data = v.duration; }},
+    Setting{"timeouts",
+            "body",
+            Type::duration,
+            "\"3m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the receiver has taken a block of content.",
+            [](T to, V v) { to.config.delivery.timeouts.body = v.duration; }},
+    Setting{"timeouts",
+            "final",
+            Type::duration,
+            "\"10m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the whole reply to the content is here. A shorter one makes duplicates.",
+            [](T to, V v) { to.config.delivery.timeouts.final = v.duration; }},
+    Setting{"timeouts",
+            "idle",
+            Type::duration,
+            "\"30s\"",
+            Reload::live,
+            {.most = timeout_most},
+            "A connection without work is closed after this.",
+            [](T to, V v) { to.config.delivery.idle = v.duration; }},
+
+    Setting{"retry",
+            "schedule",
+            Type::durations,
+            R"(["1m", "5m", "15m", "1h", "2h", "4h"])",
+            Reload::live,
+            {.least = 10, .most = 30 * day_ms},
+            "Waits between attempts; the last one repeats. 10% jitter.",
+            [](T to, V v) { to.config.delivery.retry_schedule = std::move(v.durations); }},
+    Setting{"retry",
+            "expires",
+            Type::duration,
+            "\"72h\"",
+            Reload::live,
+            {.least = second_ms, .most = 30 * day_ms},
+            "Age at which a delivery that does not succeed is given up.",
+            [](T to, V v) { to.config.delivery.expires = v.duration; }},
+
+    Setting{"queue",
+            "memory",
+            Type::size,
+            "\"512MiB\"",
+            Reload::live,
+            {.least = 16ull << 20, .most = 1ull << 44},
+            "Budget for contents and windows of the queue, all shards together.",
+            [](T to, V v) { to.config.delivery.memory_bytes = v.number; }},
+    Setting{"queue",
+            "bytes_max",
+            Type::size,
+            "\"50GiB\"",
+            Reload::live,
+            {.least = 1ull << 20, .most = 1ull << 50},
+            "When data_dir holds more, nothing more is taken in.",
+            [](T to, V v) { to.config.delivery.queue_bytes_max = v.number; }},
+    Setting{"queue",
+            "free_disk_min",
+            Type::size,
+            "\"1GiB\"",
+            Reload::live,
+            {.most = 1ull << 50},
+            "When its file system has less room, nothing more is taken in.",
+            [](T to, V v) { to.config.delivery.free_disk_min = v.number; }},
+
+    Setting{"provider",
+            "name",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_label, .required = true},
+            "Names the group in metrics, events and logs.",
+            [](T to, V v) { to.provider->name = std::move(v.text); }},
+    Setting{"provider",
+            "mx_suffix",
+            Type::texts,
+            "",
+            Reload::live,
+            {.check = check_mx_suffix, .required = true},
+            "Ends of MX host names; a site belongs to the group when every one of its hosts has "
+            "one of them.",
+            [](T to, V v) { to.provider->mx_suffix = lower_case(std::move(v.texts)); }},
+    Setting{"provider",
+            "connections",
+            Type::integer,
+            "",
+            Reload::live,
+            {.most = connections_max},
+            connections_help,
+            [](T to, V v) { to.provider->limits.connections = static_cast<uint32_t>(v.number); }},
+    Setting{"provider",
+            "messages_per_connection",
+            Type::integer,
+            "",
+            Reload::live,
+            {.most = messages_max},
+            messages_help,
+            [](T to, V v) {
+                to.provider->limits.messages_per_connection = static_cast<uint32_t>(v.number);
+            }},
+    Setting{"provider",
+            "rate",
+            Type::rate,
+            "",
+            Reload::live,
+            {},
+            rate_help,
+            [](T to, V v) { to.provider->limits.rate_per_second = v.rate; }},
+
+    Setting{"domain",
+            "name",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_host_name, .required = true},
+            "The recipient domain.",
+            [](T to, V v) { to.domain->name = lower_case({std::move(v.text)}).front(); }},
+    Setting{"domain",
+            "route",
+            Type::texts,
+            "[]",
+            Reload::live,
+            {.check = check_route_host},
+            "Hosts that take this domain's mail instead of its MX, host:port or [ip]:port, in "
+            "order of preference.",
+            [](T to, V v) { to.domain->route = lower_case(std::move(v.texts)); }},
+    Setting{"domain",
+            "connections",
+            Type::integer,
+            "",
+            Reload::live,
+            {.most = connections_max},
+            connections_help,
+            [](T to, V v) { to.domain->limits.connections = static_cast<uint32_t>(v.number); }},
+    Setting{"domain",
+            "messages_per_connection",
+            Type::integer,
+            "",
+            Reload::live,
+            {.most = messages_max},
+            messages_help,
+            [](T to, V v) {
+                to.domain->limits.messages_per_connection = static_cast<uint32_t>(v.number);
+            }},
+    Setting{"domain",
+            "rate",
+            Type::rate,
+            "",
+            Reload::live,
+            {},
+            rate_help,
+            [](T to, V v) { to.domain->limits.rate_per_second = v.rate; }},
+};
+}  // namespace
+
+std::span<const Setting> settings() {
+    return table;
+}
+
+bool is_repeated(std::string_view section) {
+    return section == "provider" || section == "domain";
+}
+
+std::string_view to_string(Setting::Type type) {
+    switch (type) {
+        case Type::text:
+            return "a text in quotes";
+        case Type::texts:
+            return "a list of texts";
+        case Type::integer:
+            return "a whole number";
+        case Type::duration:
+            return "a duration in quotes, such as \"30s\" or \"2h\"";
+        case Type::durations:
+            return "a list of durations, such as [\"1m\", \"1h\"]";
+        case Type::size:
+            return "a size in quotes, such as \"64KiB\" or \"1GiB\"";
+        case Type::rate:
+            return "a rate in quotes, such as \"100/s\" or \"5000/h\"";
+    }
+    return "a value";
+}
+
+}  // namespace ingest

@@ -1,0 +1,61 @@
+// Every setting, declared once: name, type, default, bounds, help, whether a reload may change it.
+// The parser, its suggestions, `sluice check` and the example file's test are all made from this
+// table.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ingest/config.h"
+
+namespace ingest {
+
+/// A value as it was read, by the setting's type.
+struct SettingValue {
+    std::string text;
+    std::vector<std::string> texts;
+    uint64_t number = 0;  // integer, or bytes of a size
+    std::chrono::milliseconds duration{};
+    std::vector<std::chrono::milliseconds> durations;
+    double rate = 0;  // per second
+};
+
+/// Where a value goes: the configuration, and the entry of a repeated section that is being read.
+struct SettingTarget {
+    Config& config;
+    engine::Provider* provider = nullptr;
+    engine::DomainSettings* domain = nullptr;
+};
+
+struct Setting {
+    enum class Type : uint8_t { text, texts, integer, duration, durations, size, rate };
+    enum class Reload : uint8_t { live, restart };
+    /// Looks at one text. The error says what is wrong with it and what would be right.
+    using Check = std::optional<std::string> (*)(const std::string& text);
+
+    struct Bounds {
+        uint64_t least = 0, most = UINT64_MAX;  // of an integer, of milliseconds, of bytes
+        Check check = nullptr;                  // of a text, or of each one in a list
+        bool required = false;                  // in every entry of a repeated section
+    };
+
+    std::string_view section, key;
+    Type type{};
+    std::string_view fallback;  // as TOML; empty: none, or computed
+    Reload reload = Reload::live;
+    Bounds bounds;
+    std::string_view help;
+    void (*set)(const SettingTarget&, SettingValue&&) = nullptr;
+};
+
+std::span<const Setting> settings();
+/// [[provider]] and [[domain]]: sections that may come many times, each with a name.
+bool is_repeated(std::string_view section);
+std::string_view to_string(Setting::Type type);  // for people: "a duration"
+
+}  // namespace ingest

@@ -1,0 +1,145 @@
+#include "ingest/setting_check.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+
+#include "engine/reactor/address.h"
+
+namespace ingest {
+
+namespace {
+constexpr size_t host_name_max = 253, label_max = 63;  // RFC 1035
+constexpr size_t unix_path_max = sizeof(sockaddr_un{}.sun_path) - 1;
+
+bool is_label(std::string_view label) {
+    const auto allowed = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || c == '-';
+    };
+    return !label.empty() && label.size() <= label_max && label.front() != '-' &&
+           label.back() != '-' && std::ranges::all_of(label, allowed);
+}
+
+bool is_ip(const std::string& text) {
+    in6_addr scratch;
+    return inet_pton(AF_INET, text.c_str(), &scratch) == 1 ||
+           inet_pton(AF_INET6, text.c_str(), &scratch) == 1;
+}
+
+std::optional<uint32_t> whole_number(std::string_view text, uint32_t most) {
+    uint32_t n = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (failed != std::errc{} || end != text.data() + text.size() || n > most) return std::nullopt;
+    return n;
+}
+
+std::optional<std::string> check_unix_path(std::string_view path) {
+    if (!path.starts_with('/'))
+        return "the path of a Unix socket begins with /; write unix:/run/sluice/ingest.sock";
+    if (path.size() > unix_path_max) {
+        return fmt::format(
+            "the path of a Unix socket may have {} bytes, this has {}; choose a shorter one",
+            unix_path_max, path.size());
+    }
+    return std::nullopt;
+}
+}  // namespace
+
+bool is_host_name(std::string_view text) {
+    if (text.size() > host_name_max || !text.contains('.') || text.ends_with('.')) return false;
+    std::string_view last;
+    for (size_t at = 0; at <= text.size();) {
+        const size_t dot = std::min(text.find('.', at), text.size());
+        last = text.substr(at, dot - at);
+        if (!is_label(last)) return false;
+        at = dot + 1;
+    }
+    // An all-digit last label would be an address, or be taken for one.
+    return !std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::optional<std::string> check_host_name(const std::string& text) {
+    if (is_host_name(text)) return std::nullopt;
+    const bool ascii =
+        std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if (!ascii) return "write the name in its ASCII form (xn--...)";
+    return "is no full host name; write one such as out1.example.com";
+}
+
+std::optional<std::string> check_local_listener(const std::string& text) {
+    if (text.starts_with("unix:")) return check_unix_path(std::string_view(text).substr(5));
+    const auto address = engine::SocketAddress::parse(text);
+    if (!address) return "is no address to listen on; write ip:port or unix:/path";
+    if (address->is_loopback()) return std::nullopt;
+    return "is not loopback, and this version has no TLS and no authentication for strangers; "
+           "listen on 127.0.0.1 or a "
+           "Unix socket";
+}
+
+std::optional<std::string> check_listener(const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    if (!text.starts_with("unix:") && engine::SocketAddress::parse(text)) return std::nullopt;
+    return "is no address to listen on; write ip:port, or \"\" for none";
+}
+
+std::optional<std::string> check_dns_server(const std::string& text) {
+    if (is_ip(text) || (!text.starts_with("unix:") && engine::SocketAddress::parse(text)))
+        return std::nullopt;
+    return "is no address of a DNS server; write ip or ip:port, [ip]:port for IPv6";
+}
+
+std::optional<std::string> check_network(const std::string& text) {
+    const size_t slash = text.find('/');
+    const std::string ip = text.substr(0, slash);
+    in6_addr scratch;
+    const uint32_t bits_max = inet_pton(AF_INET, ip.c_str(), &scratch) == 1 ? 32 : 128;
+    const bool good_bits =
+        slash == std::string::npos ||
+        whole_number(std::string_view(text).substr(slash + 1), bits_max).has_value();
+    if (is_ip(ip) && good_bits) return std::nullopt;
+    return "is no address and no network; write ip or ip/bits, such as 10.0.0.0/8 or fd00::/8";
+}
+
+std::optional<std::string> check_route_host(const std::string& text) {
+    const size_t colon = text.rfind(':');
+    const std::string host = text.substr(0, colon);
+    const auto port = colon == std::string::npos
+                          ? std::nullopt
+                          : whole_number(std::string_view(text).substr(colon + 1), 65535);
+    const bool bracketed = host.starts_with('[') && host.ends_with(']');
+    const bool good_host = bracketed ? is_ip(host.substr(1, host.size() - 2)) : is_host_name(host);
+    if (good_host && port && *port != 0) return std::nullopt;
+    if (is_ip(host)) return "an address stands in brackets here; write [192.0.2.1]:25";
+    return "is no host to route to; write host:port or [ip]:port";
+}
+
+std::optional<std::string> check_mx_suffix(const std::string& text) {
+    if (text.starts_with('.') && is_host_name("x" + text)) return std::nullopt;
+    if (is_host_name(text))
+        return "a suffix begins with a dot, or it would match other people's names, too; write ." +
+               text;
+    return "is no end of a host name; write one such as .google.com";
+}
+
+std::optional<std::string> check_label(const std::string& text) {
+    const auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    };
+    constexpr size_t name_max = 40;
+    if (!text.empty() && text.size() <= name_max && std::ranges::all_of(text, allowed) &&
+        text != "other") {
+        return std::nullopt;
+    }
+    return "names a group in metrics and logs: 1 to 40 of a-z, 0-9, '-', '_', '.', and not "
+           "\"other\"";
+}
+
+std::optional<std::string> check_path(const std::string& text) {
+    if (!text.empty() && !text.contains('\0')) return std::nullopt;
+    return "is no path; write one such as /var/lib/sluice";
+}
+
+}  // namespace ingest

@@ -1,0 +1,25 @@
+// Rules for texts in the configuration: names, addresses, networks. Each returns what is wrong and
+// what would be right.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ingest {
+
+bool is_host_name(std::string_view text);  // letters, digits and hyphens in at least two labels,
+                                           // none of them empty
+
+std::optional<std::string> check_host_name(const std::string& text);
+std::optional<std::string> check_local_listener(
+    const std::string& text);                                          // Unix socket or loopback
+std::optional<std::string> check_listener(const std::string& text);    // ip:port, or empty for none
+std::optional<std::string> check_dns_server(const std::string& text);  // ip or ip:port
+std::optional<std::string> check_network(const std::string& text);     // ip or ip/bits
+std::optional<std::string> check_route_host(const std::string& text);  // host:port or [ip]:port
+std::optional<std::string> check_mx_suffix(const std::string& text);
+std::optional<std::string> check_label(const std::string& text);  // of a metric: a provider's name
+std::optional<std::string> check_path(const std::string& text);
+
+}  // namespace ingest

@@ -1,0 +1,275 @@
+#include "ingest/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "ingest/setting.h"
+
+namespace ingest {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Config good(std::string_view text) {
+    auto config = parse_config(text, "t.toml");
+    if (config) return std::move(*config);
+    for (const auto& p : config.error()) ADD_FAILURE() << to_string(p);
+    return {};
+}
+
+std::vector<std::string> problems(std::string_view text) {
+    const auto config = parse_config(text, "t.toml");
+    std::vector<std::string> lines;
+    if (!config) {
+        for (const auto& p : config.error()) lines.push_back(to_string(p));
+    }
+    return lines;
+}
+
+std::string problem(std::string_view text) {
+    const auto all = problems(text);
+    EXPECT_EQ(all.size(), 1) << testing::PrintToString(all);
+    return all.empty() ? "" : all.front();
+}
+
+TEST(Config, TakesAnEmptyFileForTheDefaults) {
+    const Config config = good("");
+    EXPECT_EQ(config.data_dir, "/var/lib/sluice");
+    EXPECT_EQ(config.shards, 0);
+    EXPECT_THAT(config.listen.http, ElementsAre("unix:/run/sluice/ingest.sock", "127.0.0.1:8025"));
+    EXPECT_THAT(config.listen.smtp, ElementsAre("127.0.0.1:2587"));
+    EXPECT_EQ(config.listen.metrics, "127.0.0.1:9125");
+    EXPECT_THAT(config.delivery.retry_schedule, ElementsAre(1min, 5min, 15min, 1h, 2h, 4h));
+    EXPECT_THAT(config.warnings, ElementsAre());
+}
+
+// Code that makes an engine::Settings by itself (tests, tools) must not differ from what an
+// operator gets.
+TEST(Config, HasTheSameDefaultsAsTheEngine) {
+    const engine::Settings got = good("").delivery;
+    const engine::Settings wanted;
+    EXPECT_EQ(got.port, wanted.port);
+    EXPECT_EQ(got.limits, wanted.limits);
+    EXPECT_EQ(got.timeouts.connect, wanted.timeouts.connect);
+    EXPECT_EQ(got.timeouts.banner, wanted.timeouts.banner);
+    EXPECT_EQ(got.timeouts.command, wanted.timeouts.command);
+    EXPECT_EQ(got.timeouts.data, wanted.timeouts.data);
+    EXPECT_EQ(got.timeouts.body, wanted.timeouts.body);
+    EXPECT_EQ(got.timeouts.final, wanted.timeouts.final);
+    EXPECT_EQ(got.idle, wanted.idle);
+    EXPECT_EQ(got.expires, wanted.expires);
+    EXPECT_EQ(got.memory_bytes, wanted.memory_bytes);
+    EXPECT_EQ(got.queue_bytes_max, wanted.queue_bytes_max);
+    EXPECT_EQ(got.free_disk_min, wanted.free_disk_min);
+}
+
+TEST(Config, ReadsEveryKind) {
+    const Config config = good(R"(
+        [node]
+        name = "out1.example.com"
+        shards = 3
+        [dns]
+        servers = ["127.0.0.1:53", "192.0.2.1", "[::1]:5353"]
+        [delivery]
+        port = 2525
+        allow_addresses = ["127.60.0.0/15", "fd25::1"]
+        rate = "5000/h"
+        [timeouts]
+        final = "20m"
+        connect = "250ms"
+        [retry]
+        schedule = ["1s", "3d"]
+        [queue]
+        memory = "64MiB"
+    )");
+    EXPECT_EQ(config.delivery.node_name, "out1.example.com");
+    EXPECT_EQ(config.shards, 3);
+    EXPECT_THAT(config.dns_servers, ElementsAre("127.0.0.1:53", "192.0.2.1", "[::1]:5353"));
+    EXPECT_EQ(config.delivery.port, 2525);
+    EXPECT_THAT(config.delivery.allow_addresses, ElementsAre("127.60.0.0/15", "fd25::1"));
+    EXPECT_DOUBLE_EQ(config.delivery.limits.rate_per_second, 5000.0 / 3600);
+    EXPECT_EQ(config.delivery.timeouts.connect, 250ms);
+    EXPECT_THAT(config.delivery.retry_schedule, ElementsAre(1s, 72h));
+    EXPECT_EQ(config.delivery.memory_bytes, 64ull << 20);
+}
+
+TEST(Config, GivesProvidersAndDomainsTheLimitsThatTheyDoNotSet) {
+    const Config config = good(R"(
+        [[provider]]
+        name = "google"
+        mx_suffix = [".Google.com", ".googlemail.com"]
+        connections = 5
+        [[domain]]
+        name = "Internal.Example.com"
+        route = ["relay.example.com:2525", "[192.0.2.1]:25", "[2001:db8::1]:25"]
+        rate = "10/s"
+        [delivery]
+        messages_per_connection = 7
+    )");
+    ASSERT_EQ(config.delivery.providers.size(), 1);
+    const auto& google = config.delivery.providers[0];
+    EXPECT_THAT(google.mx_suffix, ElementsAre(".google.com", ".googlemail.com"));
+    EXPECT_EQ(google.limits, (engine::Limits{5, 7, 0}));
+    ASSERT_EQ(config.delivery.domains.size(), 1);
+    EXPECT_EQ(config.delivery.domains[0].name, "internal.example.com");
+    EXPECT_EQ(config.delivery.domains[0].route.size(), 3);
+    EXPECT_EQ(config.delivery.domains[0].limits, (engine::Limits{20, 7, 10}));
+}
+
+TEST(Config, SaysWhereEachValueComesFrom) {
+    const Config config =
+        good("[retry]\nexpires = \"1h\"\n[[provider]]\nname = \"x\"\nmx_suffix = [\".x.test\"]\n");
+    const auto origin = [&](const std::string& name) {
+        for (const auto& e : config.effective) {
+            if (e.name == name) return e.value + " from " + e.origin;
+        }
+        return std::string("nowhere");
+    };
+    EXPECT_THAT(origin("retry.expires"), HasSubstr("1h"));
+    EXPECT_THAT(origin("retry.expires"), HasSubstr("from t.toml:2"));
+    EXPECT_THAT(origin("queue.memory"), HasSubstr("from default"));
+    EXPECT_THAT(origin("provider.x.mx_suffix"), HasSubstr("from t.toml:5"));
+}
+
+TEST(ConfigErrors, NameTheUnknownKeyAndTheOneThatWasMeant) {
+    EXPECT_EQ(problem("[retry]\nexpire = \"1h\""),
+              "t.toml:2:1: unknown key expire in [retry]; did you mean expires?");
+    EXPECT_EQ(problem("[dellivery]\nport = 1"),
+              "t.toml:1:2: unknown section [dellivery]; did you mean delivery?");
+    EXPECT_THAT(problem("[[provider]]\nname=\"x\"\nmx_suffix=[\".x.y\"]\nrates=\"1/s\""),
+                HasSubstr("did you mean rate?"));
+    EXPECT_THAT(problem("[node]\nzzz = 1"), HasSubstr("known here: name, data_dir, shards"));
+}
+
+TEST(ConfigErrors, NameTheSectionThatAKeyBelongsTo) {
+    EXPECT_EQ(problem("expires = \"1h\""),
+              "t.toml:1:1: unknown section [expires]; expires belongs in [retry]");
+}
+
+TEST(ConfigErrors, ComeAllAtOnceInTheOrderOfTheFile) {
+    const auto all = problems(
+        "[retry]\nexpires = \"soon\"\n[delivery]\nport = 0\nallow_addresses = [\"x\", "
+        "\"10.0.0.0/33\"]\n"
+        "[[domain]]\nroute = [\"relay\"]\n[node]\nname = \"out1\"\n");
+    ASSERT_EQ(all.size(), 7) << testing::PrintToString(all);
+    EXPECT_THAT(all[0], HasSubstr("t.toml:2:11: [retry] expires: \"soon\" is not a duration"));
+    EXPECT_THAT(all[1], HasSubstr("t.toml:4:8: [delivery] port: 0 is out of bounds; 1 to 65535"));
+    EXPECT_THAT(all[2], HasSubstr("\"x\" is no address and no network"));
+    EXPECT_THAT(all[3], HasSubstr("\"10.0.0.0/33\""));
+    EXPECT_THAT(all[4], HasSubstr("[[domain]] has no name"));
+    EXPECT_THAT(all[5], HasSubstr("host:port"));
+    EXPECT_THAT(all[6], HasSubstr("t.toml:9:8: [node] name: \"out1\" is no full host name"));
+}
+
+TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
+    EXPECT_EQ(problem("[delivery]\ntls = \"none\""),
+              "t.toml:2:1: [delivery] tls is not in this version of Sluice; remove it");
+    for (const char* section : {"source", "pool", "dkim", "tenant"}) {
+        EXPECT_THAT(problem(std::string("[[") + section + "]]\nname = \"x\""),
+                    HasSubstr("not in this version"));
+    }
+    for (const char* key : {"dane = true", "mta_sts = true", "tls_ca_file = \"\""}) {
+        EXPECT_THAT(problem(std::string("[delivery]\n") + key), HasSubstr("not in this version"));
+    }
+    EXPECT_THAT(problem("[timeouts]\ntls = \"1m\""), HasSubstr("not in this version"));
+}
+
+TEST(ConfigErrors, SayWhichKindAValueShouldBe) {
+    EXPECT_EQ(problem("[delivery]\nport = \"25\""),
+              "t.toml:2:8: [delivery] port: '25' is of another kind; write a whole number");
+    EXPECT_THAT(problem("[retry]\nexpires = 72"), HasSubstr("write a duration in quotes"));
+    EXPECT_THAT(problem("[retry]\nschedule = \"1m\""), HasSubstr("write a list of durations"));
+    EXPECT_THAT(problem("[retry]\nschedule = [1]"), HasSubstr("write a list of durations"));
+    EXPECT_THAT(problem("[retry]\nschedule = []"), HasSubstr("at least one"));
+    EXPECT_THAT(problem("[queue]\nmemory = 512"), HasSubstr("write a size in quotes"));
+    EXPECT_THAT(problem("[delivery]\nrate = 5"), HasSubstr("write a rate in quotes"));
+    EXPECT_THAT(problem("[listen]\nhttp = \"127.0.0.1:1\""), HasSubstr("write a list of texts"));
+    EXPECT_THAT(problem("[listen]\nmetrics = []"), HasSubstr("write a text in quotes"));
+}
+
+TEST(ConfigErrors, SayWhichBoundsHold) {
+    EXPECT_THAT(problem("[node]\nshards = 257"), HasSubstr("0 to 256"));
+    EXPECT_THAT(problem("[node]\nshards = -1"), HasSubstr("0 to 256"));
+    EXPECT_THAT(problem("[timeouts]\nfinal = \"1ms\""), HasSubstr("100ms to 1h"));
+    EXPECT_THAT(problem("[queue]\nmemory = \"1KiB\""),
+                HasSubstr("1KiB is out of bounds; 16MiB to 16TiB"));
+    EXPECT_THAT(problem("[delivery]\nrate = \"0/s\""), HasSubstr("leave the key out"));
+    EXPECT_THAT(problem("[queue]\nmemory = \"1GB\""), HasSubstr("is not a size"));
+    EXPECT_THAT(problem("[delivery]\nrate = \"fast\""), HasSubstr("is not a rate"));
+}
+
+TEST(ConfigErrors, RefuseListenersForStrangers) {
+    EXPECT_THAT(problem("[listen]\nhttp = [\"0.0.0.0:8025\"]"),
+                HasSubstr("is not loopback, and this version has no TLS"));
+    EXPECT_THAT(problem("[listen]\nsmtp = [\"192.0.2.1:587\"]"), HasSubstr("is not loopback"));
+    EXPECT_THAT(problem("[listen]\nhttp = [\"localhost\"]"),
+                HasSubstr("write ip:port or unix:/path"));
+    EXPECT_THAT(problem("[listen]\nhttp = [\"unix:run/x\"]"), HasSubstr("begins with /"));
+    EXPECT_THAT(problem("[listen]\nhttp = [\"unix:/" + std::string(200, 'x') + "\"]"),
+                HasSubstr("choose a shorter one"));
+    EXPECT_THAT(problem("[listen]\nmetrics = \"9125\""),
+                HasSubstr("write ip:port, or \"\" for none"));
+    good(
+        "[listen]\nhttp = [\"[::1]:8025\", \"unix:/run/x.sock\"]\nsmtp = []\nmetrics = "
+        "\"0.0.0.0:9125\"");
+}
+
+TEST(ConfigErrors, ExplainNamesThatDoNotFit) {
+    EXPECT_THAT(problem("[[domain]]\nname = \"bücher.test\""), HasSubstr("xn--"));
+    EXPECT_THAT(problem("[[provider]]\nname = \"Big One\"\nmx_suffix = [\".x.y\"]"),
+                HasSubstr("a-z, 0-9"));
+    EXPECT_THAT(problem("[[provider]]\nname = \"x\"\nmx_suffix = [\"google.com\"]"),
+                HasSubstr("write .google.com"));
+    EXPECT_THAT(problem("[[domain]]\nname = \"a.test\"\nroute = [\"192.0.2.1:25\"]"),
+                HasSubstr("in brackets"));
+    EXPECT_THAT(problem("[dns]\nservers = [\"dns.example.com\"]"), HasSubstr("ip or ip:port"));
+    EXPECT_THAT(problem("[node]\ndata_dir = \"\""), HasSubstr("is no path"));
+}
+
+TEST(ConfigErrors, PointOutEntriesThatAreThereTwice) {
+    EXPECT_THAT(problem("[[domain]]\nname = \"a.test\"\n[[domain]]\nname = \"A.test\""),
+                HasSubstr("t.toml:4:8: [[domain]] A.test is there twice"));
+}
+
+TEST(ConfigErrors, ExplainSectionsOfTheWrongForm) {
+    EXPECT_THAT(problem("[provider]\nname = \"x\""),
+                HasSubstr("write [[provider]] with two brackets"));
+    EXPECT_THAT(problem("node = 3"), HasSubstr("node is a section"));
+    EXPECT_THAT(problem("[[node]]\nname = \"a.b\""), HasSubstr("node is a section"));
+}
+
+TEST(ConfigErrors, GiveThePlaceWhereTheTextIsNoToml) {
+    EXPECT_THAT(problem("[node]\nname = \"open\nx"), testing::StartsWith("t.toml:2:"));
+    EXPECT_THAT(problem("[node]\nshards = 1\nshards = 2"), testing::StartsWith("t.toml:3:"));
+    EXPECT_THAT(problem("\xff\xfe"), testing::StartsWith("t.toml:1:"));
+}
+
+TEST(ConfigErrors, SayThatAFileCannotBeRead) {
+    const auto config = load_config("/nowhere/sluice.toml");
+    ASSERT_FALSE(config.has_value());
+    EXPECT_THAT(to_string(config.error().front()),
+                HasSubstr("No such file or directory; give a readable file to --config"));
+    EXPECT_FALSE(load_config("/").has_value());
+}
+
+TEST(Config, WarnsOfWhatIsLegalAndProbablyNotMeant) {
+    EXPECT_THAT(good("[timeouts]\nfinal = \"1m\"").warnings,
+                ElementsAre(HasSubstr("gets the mail twice")));
+    EXPECT_THAT(good("[listen]\nhttp = []\nsmtp = []").warnings,
+                ElementsAre(HasSubstr("no mail can come in")));
+}
+
+TEST(Settings, AreAllDescribed) {
+    for (const Setting& s : settings()) {
+        EXPECT_GT(s.help.size(), 10) << s.key;
+        EXPECT_NE(s.set, nullptr) << s.key;
+        EXPECT_LE(s.bounds.least, s.bounds.most) << s.key;
+    }
+}
+
+}  // namespace
+}  // namespace ingest
