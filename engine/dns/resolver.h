@@ -21,8 +21,8 @@ struct MxHost {
 
 /// Where mail for a domain goes. Immutable, shared, valid until `expires`.
 struct Route {
-    std::string site;           // stable name of the set of hosts: lowest-preference-first host names in sorted order
-                                // joined by "+" (long sets end in a digest); domains with equal sets share the site
+    std::string site;           // stable name of the set of hosts (engine/dns/site.h): their names in sorted order
+                                // joined by "+", whatever their preferences; domains with equal sets share the site
     std::vector<MxHost> hosts;  // by preference, equal ones shuffled; at least one
     bool implicit = false;      // no MX: the domain itself (RFC 5321 5.1)
     Instant expires{};
@@ -34,6 +34,7 @@ struct NoRoute {
     uint16_t code = 0;         // 556 for null MX, 550 for no such domain, 451 when temporary
     std::string enhanced;      // "5.1.10" null MX, "5.1.2" no such domain, "4.4.3" DNS trouble, "5.4.4"/"4.4.4" no usable address
     std::string reason;        // a sentence for people
+    bool operator==(const NoRoute&) const = default;
 };
 
 /// An address to connect to, and the name it is known by.
@@ -48,22 +49,33 @@ struct ResolverOptions {
     std::string own_name;                      // EHLO name: a host of this name, and all that are not better, are left out
     std::chrono::seconds ttl_min{5}, ttl_max{86400}, negative_ttl_max{900}, failure_ttl{10};
     size_t entries_max = 200'000;              // of each cache; the oldest go first
+    bool ipv6_first = false;                   // has_global_ipv6() in production; a constant where runs must repeat
+};
+
+/// What a resolver did since it began, for metrics.
+struct ResolverCounts {
+    uint64_t cache_hits = 0;
+    uint64_t shared = 0;     // waited for a question that was out already
+    uint64_t questions = 0;  // given to the DnsClient
+    uint64_t failures = 0;   // of those: no answer that could be used
 };
 
 /// One per shard. The home shard of a domain asks for its route, the site's shard for addresses of hosts, so each name
 /// is asked for once. Concurrent questions for one name share one answer (single flight).
 class Resolver {
   public:
+    /// Throws std::invalid_argument on a bad allow_addresses (start-up; AddressPolicy::with_exceptions checks first).
     Resolver(Reactor& reactor, DnsClient& client, ResolverOptions options);
     ~Resolver();
 
     /// `domain` in A-labels, lower case. Literals such as "[192.0.2.1]" route to that address.
     Task<std::expected<std::shared_ptr<const Route>, NoRoute>> route(std::string domain);
-    /// Addresses of a host, AAAA and A mixed as RFC 6724 would have it without a policy table: IPv6 first when the
-    /// machine has a global one. Never empty. Special addresses are refused with 5.4.4 unless allowed.
+    /// Addresses of a host, AAAA and A, each shuffled, IPv6 in front when options.ipv6_first; so the next call begins
+    /// with another one. Never empty. Special addresses are refused with 5.4.4 unless allowed.
     Task<std::expected<std::vector<Endpoint>, NoRoute>> addresses(std::string host, uint16_t port);
 
     size_t cached() const;
+    ResolverCounts counts() const;
 
   private:
     struct State;
