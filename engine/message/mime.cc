@@ -1,0 +1,211 @@
+#include "engine/message/mime.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/message/encode.h"
+#include "engine/message/limits.h"
+
+namespace engine {
+namespace {
+
+constexpr size_t plain_line_octets_max = 78;
+constexpr size_t filename_plain_octets_max = 60;
+constexpr size_t filename_part_octets_max = 50;  // of one RFC 2231 continuation
+
+bool is_token_char(char c) {
+    return c > 32 && c < 127 &&
+           std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
+}
+
+/// Relays take it as 7bit without a change: short ASCII lines, no blank at an end, no control
+/// characters. "=_" is left to boundaries; "From " at the start of a line would get a '>' in
+/// mailboxes.
+bool is_plain(std::string_view text) {
+    size_t line = 0;
+    for (size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (c == '\r' || c == '\n') {
+            if (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t')) return false;
+            line = 0;
+            continue;
+        }
+        bool printable = (c >= 32 && c < 127) || c == '\t';
+        if (!printable || ++line > plain_line_octets_max) return false;
+        if (line == 1 && text.substr(i, 5) == "From ") return false;
+    }
+    return text.find("=_") == std::string_view::npos && !text.ends_with(' ') &&
+           !text.ends_with('\t');
+}
+
+std::string with_crlf(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + text.size() / 32);
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '\r' && text[i] != '\n') {
+            out += text[i];
+            continue;
+        }
+        if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') ++i;
+        out += "\r\n";
+    }
+    return out;
+}
+
+/// base64 without its last line end: that one belongs to what follows.
+std::string base64_body(std::string_view octets) {
+    std::string out = base64_lines(octets);
+    if (out.ends_with("\r\n")) out.resize(out.size() - 2);
+    return out;
+}
+
+/// RFC 2183 and 2231: quoted when it is short plain ASCII, else percent-encoded, continued over
+/// lines.
+std::string filename_parameter(std::string_view name) {
+    bool plain = name.size() <= filename_plain_octets_max && std::ranges::all_of(name, [](char c) {
+                     return c >= 32 && c < 127 && c != '"' && c != '\\' && c != '%';
+                 });
+    if (plain) return fmt::format(";\r\n filename=\"{}\"", name);
+    std::string encoded;
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < name.size(); ++at) {
+        char c = name[at];
+        bool itself = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                      c == '.' || c == '-' || c == '_';
+        encoded += itself ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+        if (encoded.size() >= filename_part_octets_max || at + 1 == name.size())
+            lines.push_back(std::exchange(encoded, {}));
+    }
+    if (lines.size() == 1) return ";\r\n filename*=utf-8''" + lines[0];
+    std::string out;
+    for (size_t i = 0; i < lines.size(); ++i)
+        out += fmt::format(";\r\n filename*{}*={}{}", i, i == 0 ? "utf-8''" : "", lines[i]);
+    return out;
+}
+
+class MimeWriter {
+  public:
+    MimeWriter(ProgramBuilder& out, storage::JobId job) : out_(out), job_(job) {}
+
+    void write(const MimePart& part) {
+        if (part.parts.empty()) {
+            out_.literal(part.header + "\r\n");
+            if (part.pieces.empty())
+                out_.literal(part.body);
+            else
+                out_.body(part.pieces, part.escape);
+            return;
+        }
+        std::string boundary =
+            fmt::format("=_{:016x}_{}", static_cast<uint64_t>(job_), boundaries_++);
+        out_.literal(fmt::format("Content-Type: multipart/{};\r\n boundary=\"{}\"\r\n\r\n",
+                                 part.header, boundary));
+        std::string_view before;
+        for (const MimePart& child : part.parts) {
+            out_.literal(fmt::format("{}--{}\r\n", before, boundary));
+            write(child);
+            before = "\r\n";
+        }
+        out_.literal(fmt::format("\r\n--{}--", boundary));
+    }
+
+  private:
+    ProgramBuilder& out_;
+    storage::JobId job_;
+    int boundaries_ = 0;
+};
+
+bool ends_line(const MimePart& part) {
+    if (!part.parts.empty()) return false;
+    if (part.pieces.empty()) return part.body.ends_with("\r\n");
+    const Piece& last = part.pieces.back();
+    return last.kind == Piece::Kind::text &&
+           (last.text.ends_with('\n') || last.text.ends_with('\r'));
+}
+
+}  // namespace
+
+MimePart text_part(std::string_view subtype, std::string_view text, std::vector<Piece> pieces) {
+    auto header = [&](std::string_view encoding) {
+        return fmt::format(
+            "Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: {}\r\n", subtype,
+            encoding);
+    };
+    bool dynamic = std::ranges::any_of(
+        pieces, [](const Piece& piece) { return piece.kind != Piece::Kind::text; });
+    if (dynamic)
+        return {.header = header("quoted-printable"),
+                .pieces = std::move(pieces),
+                .escape = subtype == "html" ? Op::Escape::html : Op::Escape::none};
+    if (is_plain(text)) return {.header = header("7bit"), .body = with_crlf(text)};
+    std::string lines = with_crlf(text);
+    std::string quoted;
+    append_quoted_printable(quoted, lines, 0);
+    if (quoted.size() <= lines.size() / 57 * 78 + 78)
+        return {.header = header("quoted-printable"), .body = std::move(quoted)};
+    return {.header = header("base64"), .body = base64_body(lines)};
+}
+
+MimePart attachment_part(std::string_view type, std::string_view filename,
+                         std::string_view content_id, std::string_view octets) {
+    MimePart part;
+    part.header = fmt::format("Content-Type: {}\r\nContent-Transfer-Encoding: base64\r\n",
+                              type.empty() ? "application/octet-stream" : type);
+    if (!content_id.empty()) part.header += fmt::format("Content-ID: <{}>\r\n", content_id);
+    part.header += "Content-Disposition: ";
+    part.header += content_id.empty() ? "attachment" : "inline";
+    if (!filename.empty()) part.header += filename_parameter(filename);
+    part.header += "\r\n";
+    part.body = base64_body(octets);
+    return part;
+}
+
+MimePart multipart(std::string_view subtype, std::vector<MimePart> parts) {
+    if (parts.size() == 1) return std::move(parts.front());
+    return {.header = std::string(subtype), .parts = std::move(parts)};
+}
+
+void write_mime(ProgramBuilder& out, const MimePart& part, storage::JobId job) {
+    out.literal("MIME-Version: 1.0\r\n");
+    MimeWriter(out, job).write(part);
+    if (!ends_line(part)) out.literal("\r\n");
+}
+
+bool is_media_type(std::string_view type) {
+    size_t at = 0;
+    auto token = [&] {
+        size_t start = at;
+        while (at < type.size() && is_token_char(type[at])) ++at;
+        return at > start;
+    };
+    auto blanks = [&] {
+        while (at < type.size() && (type[at] == ' ' || type[at] == '\t')) ++at;
+    };
+    auto take = [&](char c) { return at < type.size() && type[at] == c && ++at; };
+    if (type.size() > line_octets_max / 2) return false;
+    if (!token() || !take('/') || !token()) return false;
+    for (blanks(); at < type.size(); blanks()) {
+        if (!take(';')) return false;
+        blanks();
+        if (!token() || !take('=')) return false;
+        if (!take('"')) {
+            if (!token()) return false;
+            continue;
+        }
+        while (at < type.size() && type[at] != '"') {
+            if (type[at] < 32 || type[at] == 127 || type[at] == '\\') return false;
+            ++at;
+        }
+        if (!take('"')) return false;
+    }
+    return true;
+}
+
+bool is_content_id(std::string_view id) {
+    return !id.empty() && id.size() <= line_octets_max / 4 && std::ranges::all_of(id, [](char c) {
+        return c > 32 && c < 127 && c != '<' && c != '>' && c != '"' && c != '\\';
+    });
+}
+
+}  // namespace engine
