@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Usage: tests/run.sh [--only unit|e2e] [--long]
+# Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, then whole
+# runs of the daemon. Goes on after a failure; ends with "N passed, N failed" and a status that says the same.
+# A unit test counts once: the sanitizer's run of it counts only when it fails.
+# --long: more kills and more mail in the whole runs.
+set -uo pipefail
+exec </dev/null
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+only=all
+long=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --only)
+            only=${2:-}
+            [ "$only" = unit ] || [ "$only" = e2e ] || { echo "run: --only takes unit or e2e, not '$only'" >&2; exit 2; }
+            shift 2 ;;
+        --long) long=--long; shift ;;
+        -h|--help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
+        *) echo "run: unknown option '$1'; there are --only unit|e2e and --long" >&2; exit 2 ;;
+    esac
+done
+
+test_seconds_max=600  # of one test program; a hang is a failure, not a wait
+passed=0 failed=0 skipped=0
+failures=()
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+began=$SECONDS
+note() { printf '[%4ds] %s\n' $((SECONDS - began)) "$*"; }
+fail() {  # count, what
+    failed=$((failed + $1))
+    failures+=("$2")
+    note "FAILED: $2"
+}
+
+# A step that must succeed for what follows; its output is shown when it fails.
+step() {  # title, command...
+    local title=$1 start=$SECONDS log="$results/step.log"
+    shift
+    note "$title ..."
+    if "$@" >"$log" 2>&1; then
+        note "$title: done in $((SECONDS - start)) s"
+        return 0
+    fi
+    tail -n 60 "$log"
+    fail 1 "$title"
+    return 1
+}
+
+# One test program; its cases are counted from its own report, so that a crash is seen as a failure.
+run_program() {  # kind, program
+    local kind=$1 name report="$results/report.xml" log="$results/program.log" start=$SECONDS
+    name=$(basename "$2")
+    rm -f "$report"
+    timeout -k 10 "$test_seconds_max" "$2" --gtest_brief=1 --gtest_output="xml:$report" >"$log" 2>&1
+    local status=$?
+    local cases=0 bad=0 left_out=0
+    if [ -s "$report" ]; then
+        cases=$(sed -n 's/^<testsuites tests="\([0-9]*\)".*/\1/p' "$report")
+        # The report's head does not count tests that were left out; each has a line of its own.
+        left_out=$(grep -cE '<testcase .*result="(skipped|suppressed)"|<testcase .*status="notrun"' "$report")
+        sed -n 's/.*<skipped message="\([^"]*\)".*/left out: \1/p' "$report" | cut -c1-200
+        bad=$(sed -n 's/^<testsuites .* failures="\([0-9]*\)".*/\1/p' "$report")
+    fi
+    [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1  # died, hung, or leaked at its end
+    if [ "$kind" = release ]; then
+        passed=$((passed + cases - left_out - (bad > cases ? cases : bad)))
+        skipped=$((skipped + left_out))
+    fi
+    note "$kind $name: $cases cases, $bad failed, $((SECONDS - start)) s"
+    if [ "$bad" -gt 0 ]; then
+        tail -n 60 "$log"
+        fail "$bad" "$kind $name (status $status)"
+    fi
+}
+
+run_unit_tests() {
+    local kind program
+    for kind in release asan; do
+        step "build $kind" deploy/build.sh "$kind" unit_tests || continue
+        for program in build/"$kind"/tests/test_*; do
+            [ -f "$program" ] && [ -x "$program" ] && run_program "$kind" "$program"
+        done
+    done
+}
+
+run_whole_runs() {
+    step "build the daemon" deploy/build.sh release sluice || return
+    local start=$SECONDS counts="$results/e2e.counts"
+    # Debian's own Python: the one that has python3-aiosmtpd.
+    /usr/bin/python3 tests/e2e/run.py --counts "$counts" $long
+    local status=$? good=0 bad=0 left_out=0
+    [ -s "$counts" ] && read -r good bad left_out <"$counts"
+    [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+    passed=$((passed + good))
+    skipped=$((skipped + left_out))
+    note "whole runs: $good passed, $bad failed, $((SECONDS - start)) s"
+    [ "$bad" -eq 0 ] || fail "$bad" "whole runs (tests/e2e)"
+}
+
+step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; exit 1; }
+[ "$only" = e2e ] || run_unit_tests
+[ "$only" = unit ] || run_whole_runs
+
+for failure in ${failures[@]+"${failures[@]}"}; do echo "failed: $failure"; done
+[ "$skipped" -eq 0 ] || echo "$skipped left out (each said why)"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
