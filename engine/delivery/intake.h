@@ -1,5 +1,5 @@
-// Intake: the one way by which mail becomes ours. ingest/ parses and validates; Intake makes it durable and hands it to
-// the home shards. One per shard, used only on that shard.
+// Intake: the one way by which mail becomes ours. ingest/ parses and validates; Intake makes it
+// durable and hands it to the home shards. One per shard, used only on that shard.
 #pragma once
 
 #include <chrono>
@@ -15,23 +15,30 @@
 
 namespace engine {
 
-/// A job while its recipients come in. Immutable but for the count of its recipients.
+class JobInfo;
+
+/// A job while its recipients come in. What is below the line is Intake's.
 struct OpenJob {
-    storage::Job job;                         // id from Intake::new_job_id; `content` may stay empty, Intake encodes it
+    storage::Job job;  // id from Intake::new_job_id; `content` may stay empty, Intake encodes it
     std::shared_ptr<const Content> content;
     std::optional<storage::WallTime> send_at;
-    std::optional<std::chrono::milliseconds> expires_in;   // from acceptance or send_at; default: the settings'
-    uint32_t recipients = 0;                  // accepted so far; the next one's index
+    std::optional<std::chrono::milliseconds>
+        expires_in;  // from acceptance or send_at; default: the settings'
+    // --- Intake's
+    uint32_t recipients = 0;              // so far; the next one's index
+    std::shared_ptr<const JobInfo> info;  // set once its row is on the way to the disk
+    bool refused = false;                 // a part of it was refused: later parts are, too
 };
 
 struct Recipient {
-    std::string address;          // valid by parse_address
-    std::string routing_domain;   // of that address
-    std::string vars;             // by Content::encode_vars
-    std::string meta;             // JSON or empty
+    std::string address;         // valid by parse_address
+    std::string routing_domain;  // of that address
+    std::string vars;            // by Content::encode_vars
+    std::string meta;            // JSON or empty
 };
 
-/// Recipients of one job, as much as came together. The first part of a job stores it, the part with `last` ends it.
+/// Recipients of one job, as much as came together. The first part of a job stores it, the part
+/// with `last` ends it.
 struct JobPart {
     std::shared_ptr<OpenJob> job;
     std::vector<Recipient> recipients;
@@ -55,10 +62,11 @@ class Intake {
     virtual const std::string& node_name() const = 0;
     /// Ask before parsing: cheap. The same refusals come from accept().
     virtual std::optional<Refusal> refusal() const = 0;
-    /// Stores all parts in one atomic commit and returns after the log is synced; an error means that nothing of them
-    /// is kept. Bounded: a caller that gives parts faster than the disk takes them waits inside.
-    virtual Task<std::expected<void, Refusal>> accept(std::vector<JobPart> parts,
-                                                      std::vector<storage::IdempotencyRecord> idempotency) = 0;
+    /// Stores all parts in one atomic commit and returns after the log is synced; an error means
+    /// that nothing of them is kept. Bounded: a caller that gives parts faster than the disk takes
+    /// them waits inside.
+    virtual Task<std::expected<void, Refusal>> accept(
+        std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) = 0;
 };
 
 /// Text forms of ids: 13 characters of Crockford's base 32; "<job>-<index>".

@@ -8,12 +8,12 @@
 namespace engine {
 
 struct DeliveryStatus {
-    uint64_t scheduled = 0;      // wait for their due time or for room, in memory or on disk
-    uint64_t ready = 0;          // at their site, waiting for a connection
-    uint64_t sending = 0;        // in a transaction
+    uint64_t scheduled = 0;  // wait for their due time or for room, in memory or on disk
+    uint64_t ready = 0;      // at their site, waiting for a connection
+    uint64_t sending = 0;    // in a transaction
     uint64_t queues = 0, sites = 0;
     uint64_t connections_busy = 0, connections_idle = 0;
-    double oldest_seconds = 0;   // of the oldest delivery that is due
+    double oldest_seconds = 0;  // of the oldest delivery that is due
     bool draining = false;
 };
 

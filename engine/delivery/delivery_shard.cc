@@ -1,0 +1,205 @@
+#include "engine/delivery/delivery_shard.h"
+
+#include <algorithm>
+
+#include "engine/reactor/sleep.h"
+#include "engine/reactor/yield.h"
+#include "metrics/log.h"
+
+namespace engine {
+
+namespace {
+
+constexpr auto disk_look = std::chrono::seconds(1);
+constexpr auto collect_every = std::chrono::seconds(60);
+constexpr auto site_sweep = std::chrono::seconds(60);
+constexpr auto drain_look = std::chrono::milliseconds(20);
+constexpr auto cut_grace =
+    std::chrono::seconds(2);  // for what was cut to come home and be committed
+
+ResolverOptions resolver_options(const Settings& settings) {
+    return {.port = settings.port,
+            .allow_addresses = settings.allow_addresses,
+            .own_name = settings.node_name};
+}
+
+ShardId place_of(std::string_view key, ShardId shards) {
+    return static_cast<ShardId>(std::hash<std::string_view>{}(key) % shards);
+}
+
+}  // namespace
+
+ShardId DeliveryShard::home_of(std::string_view domain, ShardId shards) {
+    return place_of(domain, shards);
+}
+
+DeliveryShard::DeliveryShard(DeliveryParts parts)
+    : parts_(std::move(parts)),
+      resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings)),
+      feed_(parts_.reactor),
+      spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
+             parts_.metrics),
+      home_({parts_.reactor, parts_.storage_worker, parts_.store, spool_, resolver_, *this,
+             parts_.post.self(), parts_.post.count(), parts_.settings, parts_.content_memory,
+             parts_.metrics}),
+      intake_(parts_.reactor, spool_, parts_.gate, parts_.post.self(), parts_.store.last_job(),
+              parts_.settings, parts_.content_memory),
+      returns_(parts_.post.count()),
+      ticks_(parts_.reactor) {
+    feed_.note(parts_.store.last_event());
+}
+
+DeliveryShard::~DeliveryShard() {
+    returns_flush_ = true;  // nothing runs any more: what still comes back is on disk as it was
+}
+
+void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues) {
+    for (auto& [id, info] : queues) home_.adopt(id, std::move(info));
+    home_.start();
+    scope_.spawn(sweep_sites());
+    if (parts_.post.self() == 0) scope_.spawn(watch_disk());
+}
+
+void DeliveryShard::lend(Lending lending) {
+    const ShardId owner = place_of(lending.site, parts_.post.count());
+    parts_.post.send(owner, [peer = parts_.shards[owner], lending = std::move(lending)]() mutable {
+        peer->take(std::move(lending));
+    });
+}
+
+void DeliveryShard::take(Lending lending) {
+    std::vector<Loan> loans;
+    loans.reserve(lending.loans.size());
+    Returns& home = *this;
+    for (LoanTerms& terms : lending.loans) loans.emplace_back(std::move(terms), home);
+    if (draining_) return;  // they go home as they die
+    std::unique_ptr<Site>& site = sites_[lending.site];
+    if (!site)
+        site = std::make_unique<Site>(
+            SiteParts{parts_.reactor, resolver_, *this, parts_.settings, parts_.metrics},
+            policy_for(*parts_.settings, lending.domain, *lending.route));
+    site->take(std::move(lending.route), std::move(loans));
+}
+
+void DeliveryShard::give_back(Return returned) {
+    returns_[returned.terms.home].push_back(std::move(returned));
+    if (std::exchange(returns_flush_, true)) return;
+    scope_.spawn(flush_returns());
+}
+
+Task<> DeliveryShard::flush_returns() {
+    co_await yield(parts_.reactor);  // what ends in the same turn goes home together
+    returns_flush_ = false;
+    for (ShardId home = 0; home < returns_.size(); ++home) {
+        if (returns_[home].empty()) continue;
+        parts_.post.send(home, [peer = parts_.shards[home],
+                                returned = std::exchange(returns_[home], {})]() mutable {
+            peer->home_.settle(std::move(returned));
+        });
+    }
+}
+
+void DeliveryShard::accepted(uint64_t group, std::vector<Arrival> arrivals) {
+    const ShardId shards = parts_.post.count();
+    std::vector<std::vector<Arrival>> by_home(shards);
+    for (Arrival& arrival : arrivals)
+        by_home[home_of(arrival.queue->domain, shards)].push_back(std::move(arrival));
+    for (ShardId home = 0; home < shards; ++home) {
+        if (by_home[home].empty()) continue;
+        parts_.post.send(home, [peer = parts_.shards[home], from = parts_.post.self(), group,
+                                arrived = std::move(by_home[home])]() mutable {
+            peer->home_.arrive(from, group, std::move(arrived));
+        });
+    }
+}
+
+void DeliveryShard::events_readable(uint64_t upto) {
+    feed_.advance(upto);
+    for (ShardId other = 0; other < parts_.post.count(); ++other) {
+        if (other == parts_.post.self()) continue;
+        ShardFeed& feed = parts_.shards[other]->feed_;
+        feed.note(upto);
+        if (feed.awaited()) parts_.post.send(other, [&feed, upto] { feed.advance(upto); });
+    }
+}
+
+Task<> DeliveryShard::watch_disk() {
+    Instant next_collect = parts_.reactor.now() + collect_every;
+    while (!draining_) {
+        const bool collect = parts_.reactor.now() >= next_collect;
+        if (collect) next_collect = parts_.reactor.now() + collect_every;
+        storage::Result<void> collected;
+        uint64_t free_bytes = 0, data_bytes = 0;
+        const WallTime now = parts_.reactor.wall();
+        co_await parts_.storage_worker.run([&, &store = parts_.store] {
+            if (collect) collected = store.collect(now);
+            free_bytes = store.free_bytes();
+            data_bytes = store.data_bytes();
+        });
+        if (!collected)
+            metrics::log::warn("storage.collect_failed", {{"error", collected.error().what}});
+        const auto before = parts_.gate.refusal();
+        parts_.gate.observe(*parts_.settings, free_bytes, data_bytes, parts_.store.healthy());
+        const auto after = parts_.gate.refusal();
+        if (after && (!before || before->why != after->why))
+            metrics::log::warn("ingest.refused", {{"limit", after->limit},
+                                                  {"why", after->message},
+                                                  {"free_bytes", free_bytes},
+                                                  {"data_bytes", data_bytes}});
+        if (before && !after) metrics::log::info("ingest.open_again");
+        co_await ticks_.wait_until(parts_.reactor.now() + disk_look);
+    }
+}
+
+Task<> DeliveryShard::sweep_sites() {
+    while (!draining_) {
+        co_await ticks_.wait_until(parts_.reactor.now() + site_sweep);
+        if (draining_) break;
+        std::erase_if(sites_, [](const auto& entry) { return entry.second->idle(); });
+    }
+}
+
+Task<> DeliveryShard::drain(Instant deadline) {
+    draining_ = true;
+    ticks_.notify_all();
+    home_.stop_lending();
+    for (auto& [name, site] : sites_) site->drain();
+    co_await wait_for_sites(deadline);
+    for (auto& [name, site] : sites_) site->cut();
+    co_await wait_for_sites(parts_.reactor.now() + cut_grace);
+    co_await home_.drained();
+    co_await spool_.flush();
+    co_await scope_.join();
+}
+
+Task<> DeliveryShard::wait_for_sites(Instant deadline) {
+    const auto busy = [this] {
+        return std::ranges::any_of(sites_, [](const auto& entry) { return !entry.second->idle(); });
+    };
+    while (busy() && parts_.reactor.now() < deadline)
+        co_await sleep_for(parts_.reactor, drain_look);
+}
+
+bool DeliveryShard::at_rest() const {
+    return scope_.running() == 0 &&
+           std::ranges::all_of(sites_, [](const auto& entry) { return entry.second->idle(); });
+}
+
+DeliveryStatus DeliveryShard::status() const {
+    const Home::Status home = home_.status();
+    DeliveryStatus status{.scheduled = home.waiting,
+                          .queues = home.queues,
+                          .sites = sites_.size(),
+                          .oldest_seconds = home.oldest_seconds,
+                          .draining = draining_};
+    for (const auto& [name, site] : sites_) {
+        const Site::Status of_site = site->status();
+        status.ready += of_site.ready;
+        status.sending += of_site.sending;
+        status.connections_busy += of_site.busy;
+        status.connections_idle += of_site.idle;
+    }
+    return status;
+}
+
+}  // namespace engine

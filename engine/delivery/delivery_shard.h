@@ -1,0 +1,87 @@
+// DeliveryShard: one shard's part of the engine, wired together: the spool, the home of its
+// domains, the sites that it owns, and the ways in. Other shards reach it only through the
+// mailboxes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/delivery/gate.h"
+#include "engine/delivery/home.h"
+#include "engine/delivery/node.h"
+#include "engine/delivery/shard_feed.h"
+#include "engine/delivery/shard_intake.h"
+#include "engine/delivery/site.h"
+#include "engine/delivery/spool.h"
+#include "engine/dns/resolver.h"
+#include "engine/reactor/shards.h"
+
+namespace engine {
+
+class DeliveryShard;
+/// All shards of the daemon by id; filled before the first one starts.
+using ShardDirectory = std::vector<DeliveryShard*>;
+
+struct DeliveryParts {
+    Reactor& reactor;
+    Post& post;
+    Worker& storage_worker;
+    storage::Store& store;
+    DnsClient& dns;
+    Gate& gate;
+    ContentMemory& content_memory;
+    metrics::Registry& metrics;
+    const ShardDirectory& shards;
+    std::shared_ptr<const Settings> settings;
+};
+
+class DeliveryShard final : Lender, Returns, SpoolListener {
+  public:
+    explicit DeliveryShard(DeliveryParts parts);
+    ~DeliveryShard() override;
+
+    /// On the shard's thread, once. `queues`: those of this shard's domains that were on disk.
+    void start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues);
+    /// Ends all work: nothing new is begun, transactions in hand finish, what was decided is
+    /// committed. What still runs at `deadline` is cut. Every shard must drain at the same time,
+    /// because loans go home to others.
+    Task<> drain(Instant deadline);
+
+    ShardIntake& intake() { return intake_; }
+    ShardFeed& feed() { return feed_; }
+    DeliveryStatus status() const;  // of this shard
+    /// Nothing of it runs any more.
+    bool at_rest() const;
+
+    static ShardId home_of(std::string_view domain, ShardId shards);
+
+  private:
+    void lend(Lending lending) override;
+    void give_back(Return returned) override;
+    void accepted(uint64_t group, std::vector<Arrival> arrivals) override;
+    void events_readable(uint64_t upto) override;
+
+    void take(Lending lending);
+    Task<> flush_returns();
+    Task<> watch_disk();
+    Task<> sweep_sites();
+    Task<> wait_for_sites(Instant deadline);
+
+    DeliveryParts parts_;
+    Resolver resolver_;
+    ShardFeed feed_;
+    Spool spool_;
+    Home home_;
+    ShardIntake intake_;
+    std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn
+    bool returns_flush_ = false;
+    bool draining_ = false;
+    Signal ticks_;
+    Scope scope_;
+    std::unordered_map<std::string, std::unique_ptr<Site>>
+        sites_;  // last: loans that die with it go to returns_
+};
+
+}  // namespace engine

@@ -1,0 +1,322 @@
+// The schedule, and lending. What comes back is in home_record.cc, what is read from disk in
+// home_refill.cc.
+#include "engine/delivery/home.h"
+
+#include <algorithm>
+
+#include "engine/delivery/site_policy.h"
+#include "metrics/check.h"
+
+namespace engine {
+
+namespace {
+
+constexpr auto temporary_hold =
+    std::chrono::seconds(10);                          // of a domain whose route could not be had
+constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jump under a sleep
+constexpr auto sweep_every = std::chrono::seconds(30);
+
+/// Deliveries a site may hold of one home: enough to keep its connections busy over a round trip
+/// between shards.
+size_t credit_for(const Limits& limits) {
+    const size_t connections = limits.connections == 0 ? 1024 : limits.connections;
+    return std::clamp<size_t>(connections * 8, 64, 1024);
+}
+
+}  // namespace
+
+Home::Home(HomeParts parts)
+    : parts_(std::move(parts)),
+      announced_(parts_.shards, 0),
+      changed_(parts_.reactor),
+      drained_(parts_.reactor),
+      sweep_due_(parts_.reactor),
+      outcomes_(parts_.metrics) {
+    for (const DomainSettings& domain : parts_.settings->domains)
+        if (!domain.route.empty())
+            fixed_routes_.emplace(domain.name, fixed_route(domain, parts_.settings->port));
+}
+
+void Home::start() {
+    scope_.spawn(pump());
+    scope_.spawn(sweep());
+}
+
+Home::Queue& Home::queue(storage::QueueId id,
+                         const std::shared_ptr<const storage::QueueInfo>& info) {
+    std::unique_ptr<Queue>& slot = queues_[id];
+    if (!slot) {
+        slot = std::make_unique<Queue>();
+        slot->id = id;
+        slot->info = info;
+    }
+    return *slot;
+}
+
+void Home::adopt(storage::QueueId id, storage::QueueInfo info) {
+    Queue& adopted = queue(id, std::make_shared<const storage::QueueInfo>(std::move(info)));
+    adopted.window = QueueWindow::from_disk(id);
+    want_refill(adopted);
+}
+
+void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
+    CHECK(group > announced_[from], "commit groups are announced out of order");
+    announced_[from] = group;
+    for (Arrival& arrival : arrivals) {
+        Queue& target = queue(arrival.delivery.queue, arrival.queue);
+        remember_job(arrival.job);
+        place(target, {std::move(arrival.delivery), std::move(arrival.job)});
+    }
+    changed_.notify_all();
+}
+
+size_t Home::window_limit() const {
+    // A window's entry is about half a kilobyte with its strings; contents are counted apart.
+    const Settings& settings = *parts_.settings;
+    if (parts_.content_memory.bytes.load(std::memory_order_relaxed) > settings.memory_bytes / 2)
+        return window_min;
+    const size_t entries = settings.memory_bytes / 2 / parts_.shards / 512;
+    return std::clamp(entries / std::max<size_t>(queues_.size(), 1), window_min, window_max);
+}
+
+void Home::place(Queue& target, Waiting waiting) {
+    const size_t before_size = target.window.size();
+    target.window.place(std::move(waiting), window_limit());
+    waiting_ += target.window.size() - before_size;
+    if (target.window.size() < window_min && target.window.cursor()) want_refill(target);
+    schedule(target);
+}
+
+void Home::schedule(Queue& target) {
+    if (target.place == Queue::Place::ready) return;
+    const auto due = target.window.next_due();
+    if (!due) {
+        unschedule(target);
+        return;
+    }
+    if (target.place == Queue::Place::scheduled) {
+        if (target.scheduled_for <= *due) return;
+        unschedule(target);
+    }
+    target.scheduled_for = *due;
+    target.place = Queue::Place::scheduled;
+    const auto [at, inserted] = schedule_.emplace(*due, &target);
+    if (at == schedule_.begin()) changed_.notify_all();
+}
+
+void Home::unschedule(Queue& target) {
+    if (target.place != Queue::Place::scheduled) return;
+    schedule_.erase({target.scheduled_for, &target});
+    target.place = Queue::Place::idle;
+}
+
+void Home::forget_if_empty(Queue& target) {
+    if (target.place != Queue::Place::idle || target.lent > 0 || target.refill_wanted ||
+        !target.window.empty())
+        return;
+    queues_.erase(target.id);
+}
+
+Task<> Home::pump() {
+    while (!stopping_) {
+        const WallTime now = parts_.reactor.wall();
+        if (!storage_failed_) {
+            dispatch_due(now);
+            while (!lendable_.empty() && !storage_failed_) {
+                Link& link = *lendable_.front();
+                lendable_.pop_front();
+                link.lendable = false;
+                lend(link, now);
+            }
+        }
+        auto sleep = std::chrono::milliseconds(clock_check);
+        if (!schedule_.empty() && !storage_failed_)
+            sleep = std::clamp(schedule_.begin()->first - now, std::chrono::milliseconds(1), sleep);
+        co_await changed_.wait_until(parts_.reactor.now() + sleep);
+    }
+}
+
+void Home::dispatch_due(WallTime now) {
+    while (!schedule_.empty() && schedule_.begin()->first <= now) {
+        Queue& due = *schedule_.begin()->second;
+        unschedule(due);
+        make_ready(due);
+    }
+}
+
+void Home::make_ready(Queue& target) {
+    const std::string& name = target.info->domain;
+    Domain& domain = domains_[name];
+    if (const auto fixed = fixed_routes_.find(name); fixed != fixed_routes_.end())
+        domain.route = fixed->second;
+    if (parts_.reactor.now() < domain.hold_until) {
+        // Held for a while: back into the schedule at the end of the hold.
+        const auto hold =
+            std::chrono::ceil<std::chrono::milliseconds>(domain.hold_until - parts_.reactor.now());
+        target.scheduled_for = parts_.reactor.wall() + hold;
+        target.place = Queue::Place::scheduled;
+        schedule_.emplace(target.scheduled_for, &target);
+        return;
+    }
+    target.place = Queue::Place::ready;
+    if (domain.route && parts_.reactor.now() < domain.route->expires) {
+        Link& link = link_for(name, domain.route);
+        link.ready.push_back(&target);
+        offer(link);
+        return;
+    }
+    domain.waiting.push_back(&target);
+    if (domain.resolving) return;
+    domain.resolving = true;
+    scope_.spawn(resolve(name));
+}
+
+Task<> Home::resolve(std::string name) {
+    auto route = co_await parts_.resolver.route(name);
+    Domain& domain = domains_[name];
+    domain.resolving = false;
+    if (stopping_) co_return;
+    std::deque<Queue*> waiting = std::exchange(domain.waiting, {});
+    if (!route) {
+        no_route(std::move(waiting), domain, route.error());
+        co_return;
+    }
+    domain.route = *route;
+    Link& link = link_for(name, domain.route);
+    for (Queue* queue : waiting) link.ready.push_back(queue);
+    offer(link);
+    changed_.notify_all();
+}
+
+void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why) {
+    const WallTime now = parts_.reactor.wall();
+    if (!why.permanent) domain.hold_until = parts_.reactor.now() + temporary_hold;
+    Attempt attempt;
+    attempt.verdict.kind = why.permanent ? Verdict::Kind::bounced : Verdict::Kind::deferred;
+    attempt.verdict.stage = Stage::dns;
+    attempt.verdict.reply = {why.code, why.enhanced, why.reason};
+    attempt.started = now;
+    std::vector<Decision> decisions;
+    for (Queue* queue : waiting) {
+        queue->place = Queue::Place::idle;
+        for (Waiting& due : queue->window.take_due(now, window_max)) {
+            --waiting_;
+            decisions.push_back(decide(terms_of(*queue, std::move(due), 0), attempt,
+                                       *parts_.settings, now, parts_.reactor.random()));
+        }
+        if (queue->window.cursor()) want_refill(*queue);
+        schedule(*queue);
+        forget_if_empty(*queue);
+    }
+    record_later(std::move(decisions));
+}
+
+Home::Link& Home::link_for(const std::string& domain, const std::shared_ptr<const Route>& route) {
+    const SitePolicy policy = policy_for(*parts_.settings, domain, *route);
+    std::unique_ptr<Link>& slot = links_[policy.site];
+    if (!slot) {
+        slot = std::make_unique<Link>();
+        slot->id = ++last_link_;
+        slot->site = policy.site;
+        slot->credit = credit_for(policy.limits);
+        links_by_id_[slot->id] = slot.get();
+    }
+    slot->route = route;
+    slot->domain = domain;
+    return *slot;
+}
+
+void Home::offer(Link& link) {
+    if (link.lendable || link.ready.empty() || link.outstanding >= link.credit) return;
+    link.lendable = true;
+    lendable_.push_back(&link);
+}
+
+LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
+    lent_.insert(waiting.delivery.id);
+    ++owner.lent;
+    return {std::move(waiting.delivery), std::move(waiting.job), owner.info, parts_.shard, link, 0};
+}
+
+void Home::lend(Link& link, WallTime now) {
+    Lending lending{link.route, link.site, link.domain, {}};
+    std::vector<Decision> ended;
+    while (link.outstanding < link.credit && !link.ready.empty()) {
+        Queue& source = *link.ready.front();
+        link.ready.pop_front();
+        source.place = Queue::Place::idle;
+        const size_t room = std::min(quantum, link.credit - link.outstanding);
+        for (Waiting& due : source.window.take_due(now, room)) {
+            --waiting_;
+            const bool expired = now >= due.delivery.expires;
+            const bool lost = !due.job->content();
+            LoanTerms terms = terms_of(source, std::move(due), expired || lost ? 0 : link.id);
+            if (expired) {
+                ended.push_back(expire(std::move(terms), now));
+            } else if (lost) {
+                ended.push_back(
+                    content_lost(std::move(terms), *parts_.settings, now, parts_.reactor.random()));
+            } else {
+                ++link.outstanding;
+                lending.loans.push_back(std::move(terms));
+            }
+        }
+        if (source.window.cursor() && source.window.size() < window_limit() / 2)
+            want_refill(source);
+        const auto due = source.window.next_due();
+        if (due && *due <= now && source.window.first_loaded()) {
+            source.place = Queue::Place::ready;
+            link.ready.push_back(&source);
+        } else if (!due || source.window.first_loaded()) {
+            schedule(source);
+        }  // else: load_jobs() wakes it
+        forget_if_empty(source);
+    }
+    record_later(std::move(ended));
+    if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
+}
+
+void Home::stop_lending() {
+    stopping_ = true;
+    changed_.notify_all();
+    sweep_due_.notify_all();
+}
+
+Task<> Home::drained() {
+    while (!lent_.empty() && !storage_failed_) co_await drained_.wait();
+    co_await scope_.join();
+}
+
+Home::Status Home::status() const {
+    Status status{.waiting = waiting_, .lent = lent_.size(), .queues = queues_.size()};
+    const WallTime now = parts_.reactor.wall();
+    WallTime oldest = now;
+    if (!schedule_.empty()) oldest = std::min(oldest, schedule_.begin()->first);
+    for (const auto& [site, link] : links_)
+        for (const Queue* queue : link->ready)
+            if (const auto due = queue->window.next_due()) oldest = std::min(oldest, *due);
+    status.oldest_seconds = std::chrono::duration<double>(now - oldest).count();
+    return status;
+}
+
+/// Forgets what nobody uses any more: routes past their time, accounts with sites that nothing
+/// waits for.
+Task<> Home::sweep() {
+    while (!stopping_) {
+        co_await sweep_due_.wait_until(parts_.reactor.now() + sweep_every);
+        const Instant now = parts_.reactor.now();
+        std::erase_if(domains_, [&](const auto& entry) {
+            const Domain& domain = entry.second;
+            return !domain.resolving && domain.waiting.empty() && domain.hold_until <= now &&
+                   (!domain.route || domain.route->expires <= now);
+        });
+        std::erase_if(links_, [&](const auto& entry) {
+            const Link& link = *entry.second;
+            if (link.outstanding > 0 || !link.ready.empty() || link.lendable) return false;
+            links_by_id_.erase(link.id);
+            return true;
+        });
+    }
+}
+
+}  // namespace engine

@@ -1,0 +1,163 @@
+// Home: the shard that owns a domain's queues. It keeps their schedule, asks for the route, lends
+// what is due to the site's shard within credits, and commits what comes back with its event.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/delivery/loan.h"
+#include "engine/delivery/outcome_metrics.h"
+#include "engine/delivery/outcomes.h"
+#include "engine/delivery/queue_window.h"
+#include "engine/delivery/settings.h"
+#include "engine/delivery/spool.h"
+#include "engine/dns/resolver.h"
+#include "engine/reactor/scope.h"
+#include "engine/reactor/signal.h"
+#include "metrics/metric.h"
+
+namespace engine {
+
+/// Where a home's lendings go: to the shard that owns the site.
+class Lender {
+  public:
+    virtual ~Lender() = default;
+    virtual void lend(Lending lending) = 0;
+};
+
+struct HomeParts {
+    Reactor& reactor;
+    Worker& worker;  // the shard's storage worker, the one that its spool commits on: refills rely
+                     // on its order
+    storage::Store& store;
+    Spool& spool;
+    Resolver& resolver;
+    Lender& lender;
+    ShardId shard;
+    ShardId shards;
+    std::shared_ptr<const Settings> settings;
+    ContentMemory& content_memory;
+    metrics::Registry& metrics;
+};
+
+class Home {
+  public:
+    static constexpr size_t window_min = 16,
+                            window_max = 8192;   // deliveries of one queue in memory
+    static constexpr size_t quantum = 32;        // of one queue before the next one's turn
+    static constexpr size_t refill_queues = 32;  // in one visit to the disk
+
+    explicit Home(HomeParts parts);
+
+    void start();
+    /// A queue that was on disk at start-up; its rows are read when there is room.
+    void adopt(storage::QueueId id, storage::QueueInfo info);
+    /// New deliveries of commit group `group` of shard `from`. Groups come in order.
+    void arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals);
+    /// What sites give back.
+    void settle(std::vector<Return> returned);
+
+    /// No new loans from now on. drained() resumes when everything lent is back and committed.
+    void stop_lending();
+    Task<> drained();
+
+    struct Status {
+        uint64_t waiting = 0, lent = 0, queues = 0;
+        double oldest_seconds = 0;
+    };
+    Status status() const;
+
+  private:
+    struct Queue {
+        storage::QueueId id;
+        std::shared_ptr<const storage::QueueInfo> info;
+        QueueWindow window;
+        size_t lent = 0;
+        enum class Place : uint8_t { idle, scheduled, ready } place = Place::idle;
+        WallTime scheduled_for{};
+        bool refill_wanted = false;
+    };
+    /// The credits of this home with one site.
+    struct Link {
+        uint64_t id = 0;
+        std::string site, domain;
+        std::shared_ptr<const Route> route;
+        size_t outstanding = 0, credit = 0;
+        std::deque<Queue*> ready;
+        bool lendable = false;  // stands in lendable_
+    };
+    struct Domain {
+        std::shared_ptr<const Route> route;
+        bool resolving = false;
+        Instant hold_until = Instant::min();  // after a look-up that failed for now
+        std::deque<Queue*> waiting;
+    };
+
+    Queue& queue(storage::QueueId id, const std::shared_ptr<const storage::QueueInfo>& info);
+    void place(Queue& queue, Waiting waiting);
+    void schedule(Queue& queue);
+    void unschedule(Queue& queue);
+    void want_refill(Queue& queue);
+    void forget_if_empty(Queue& queue);
+    size_t window_limit() const;
+
+    Task<> pump();
+    void dispatch_due(WallTime now);
+    void make_ready(Queue& queue);
+    Task<> resolve(std::string domain);
+    void no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why);
+    Link& link_for(const std::string& domain, const std::shared_ptr<const Route>& route);
+    void offer(Link& link);
+    void lend(Link& link, WallTime now);
+    LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);
+
+    void record_later(std::vector<Decision> decisions);
+    Task<> record(std::vector<Decision> decisions);
+    void recorded(Decision& decision, WallTime now);
+    void release(const LoanTerms& terms);
+
+    Task<> refill();
+    struct Refill;
+    void take_refill(Refill& refill);
+    Task<> load_jobs(std::vector<storage::QueueId> queues);
+    std::shared_ptr<const JobInfo> job_info(storage::JobId id,
+                                            std::optional<storage::JobStatus> row,
+                                            const std::optional<std::string>& bytes);
+    std::shared_ptr<const JobInfo> known_job(storage::JobId id);
+    void remember_job(const std::shared_ptr<const JobInfo>& job);
+    Task<> sweep();
+
+    HomeParts parts_;
+    std::unordered_map<std::string, std::shared_ptr<const Route>> fixed_routes_;
+    std::unordered_map<storage::QueueId, std::unique_ptr<Queue>> queues_;
+    std::set<std::pair<WallTime, Queue*>> schedule_;
+    std::unordered_map<std::string, Domain> domains_;
+    std::unordered_map<std::string, std::unique_ptr<Link>> links_;
+    std::unordered_map<uint64_t, Link*> links_by_id_;
+    uint64_t last_link_ = 0;
+    std::deque<Link*> lendable_;
+    std::unordered_set<storage::DeliveryId>
+        lent_;                         // lent or being committed: a refill leaves these rows alone
+    std::vector<uint64_t> announced_;  // per shard: the last group that it told us of
+    std::unordered_map<storage::JobId, std::weak_ptr<const JobInfo>> jobs_;
+    size_t jobs_sweep_at_ = 1024;
+    std::deque<storage::QueueId> refills_;
+    size_t waiting_ = 0;  // deliveries in windows
+    bool stopping_ = false;
+    bool storage_failed_ =
+        false;  // outcomes cannot be recorded: lend nothing that could not be marked done
+    bool refilling_ = false;
+    Signal changed_;
+    Signal drained_;
+    Signal sweep_due_;
+    OutcomeMetrics outcomes_;
+    Scope scope_;
+};
+
+}  // namespace engine

@@ -1,0 +1,87 @@
+// What comes back from the sites, and how it becomes durable.
+#include "engine/delivery/home.h"
+#include "engine/reactor/sleep.h"
+#include "metrics/catalog.h"
+#include "metrics/check.h"
+#include "metrics/log.h"
+
+namespace engine {
+
+namespace {
+constexpr auto storage_retry = std::chrono::seconds(1);
+}
+
+void Home::settle(std::vector<Return> returned) {
+    const WallTime now = parts_.reactor.wall();
+    std::vector<Decision> decisions;
+    decisions.reserve(returned.size());
+    for (Return& one : returned) {
+        if (one.attempt) {
+            decisions.push_back(decide(std::move(one.terms), *one.attempt, *parts_.settings, now,
+                                       parts_.reactor.random()));
+        } else if (now >= one.terms.delivery.expires) {
+            decisions.push_back(expire(std::move(one.terms), now));
+        } else {
+            // Untried: its row is where it was, so nothing is written and it keeps its place.
+            Queue& owner = queue(one.terms.delivery.queue, one.terms.queue);
+            release(one.terms);
+            place(owner, {std::move(one.terms.delivery), std::move(one.terms.job)});
+            forget_if_empty(owner);
+        }
+    }
+    record_later(std::move(decisions));
+    changed_.notify_all();
+}
+
+void Home::record_later(std::vector<Decision> decisions) {
+    if (!decisions.empty()) scope_.spawn(record(std::move(decisions)));
+}
+
+Task<> Home::record(std::vector<Decision> decisions) {
+    for (;;) {
+        // A batch is built anew for each try, because the spool takes it; it fails only when the
+        // disk does.
+        const auto committed = co_await parts_.spool.commit(batch_of(decisions));
+        if (committed) break;
+        if (!storage_failed_)
+            metrics::log::error(
+                "delivery.record_failed",
+                {{"error", committed.error().what},
+                 {"deliveries", decisions.size()},
+                 {"hint", "nothing more is sent until the store takes outcomes again"}});
+        storage_failed_ = true;
+        drained_.notify_all();
+        if (stopping_)
+            co_return;  // the rows are as they were: they will be sent again after the restart
+        co_await sleep_for(parts_.reactor, storage_retry);
+    }
+    storage_failed_ = false;
+    const WallTime now = parts_.reactor.wall();
+    for (Decision& decision : decisions) recorded(decision, now);
+    if (lent_.empty()) drained_.notify_all();
+    changed_.notify_all();
+}
+
+void Home::recorded(Decision& decision, WallTime now) {
+    LoanTerms& terms = decision.terms;
+    outcomes_.count(decision.event, terms, now);
+    Queue& owner = queue(terms.delivery.queue, terms.queue);
+    release(terms);
+    if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});
+    forget_if_empty(owner);
+}
+
+void Home::release(const LoanTerms& terms) {
+    const size_t erased = lent_.erase(terms.delivery.id);
+    CHECK(erased == 1, "a delivery came home twice");
+    const auto owner = queues_.find(terms.delivery.queue);
+    CHECK(owner != queues_.end() && owner->second->lent > 0, "a delivery came home to no queue");
+    --owner->second->lent;
+    if (const auto link = links_by_id_.find(terms.link); link != links_by_id_.end()) {
+        CHECK(link->second->outstanding > 0, "a site gave back more than it was lent");
+        --link->second->outstanding;
+        offer(*link->second);
+    }
+}
+
+}  // namespace engine

@@ -1,0 +1,183 @@
+// Reading queues back from disk. A refill runs on the worker that the spool commits on, so it falls
+// before or after each commit of this home's outcomes, and its result is taken in that order.
+#include <algorithm>
+
+#include "engine/delivery/home.h"
+#include "engine/delivery/intake.h"
+#include "engine/reactor/sleep.h"
+#include "metrics/check.h"
+#include "metrics/log.h"
+
+namespace engine {
+
+namespace {
+constexpr auto refill_retry = std::chrono::seconds(5);  // after a read that failed
+}
+
+struct Home::Refill {
+    storage::QueueId queue;
+    storage::DeliveryKey after;
+    size_t limit = 0;
+    storage::Result<std::vector<storage::Delivery>> rows;
+};
+
+void Home::want_refill(Queue& target) {
+    if (target.refill_wanted || target.window.refilling() || stopping_) return;
+    target.refill_wanted = true;
+    refills_.push_back(target.id);
+    if (refilling_) return;
+    refilling_ = true;
+    scope_.spawn(refill());
+}
+
+Task<> Home::refill() {
+    while (!refills_.empty() && !stopping_) {
+        std::vector<Refill> batch;
+        while (!refills_.empty() && batch.size() < refill_queues) {
+            const auto found = queues_.find(refills_.front());
+            refills_.pop_front();
+            CHECK(found != queues_.end(), "a queue was forgotten while it waited for a refill");
+            Queue& target = *found->second;
+            target.refill_wanted = false;
+            const size_t limit = window_limit();
+            if (!target.window.cursor() || target.window.size() >= limit) {
+                forget_if_empty(target);
+                continue;
+            }
+            batch.push_back(
+                {target.id, target.window.begin_refill(), limit - target.window.size(), {}});
+        }
+        if (batch.empty()) continue;
+        co_await parts_.worker.run([&batch, &store = parts_.store] {
+            for (Refill& one : batch) one.rows = store.read_queue(one.queue, one.after, one.limit);
+        });
+        bool failed = false;
+        std::vector<storage::QueueId> taken;
+        for (Refill& one : batch) {
+            failed |= !one.rows.has_value();
+            take_refill(one);
+            taken.push_back(one.queue);
+        }
+        if (failed && !stopping_) co_await sleep_for(parts_.reactor, refill_retry);
+        co_await load_jobs(std::move(taken));
+    }
+    refilling_ = false;
+    // Left over when stopping: they are on disk.
+    refills_.clear();
+}
+
+void Home::take_refill(Refill& refill) {
+    Queue& target = *queues_.at(refill.queue);
+    if (!refill.rows) {
+        metrics::log::error("queue.read_failed",
+                            {{"domain", target.info->domain}, {"error", refill.rows.error().what}});
+        target.window.end_refill({}, refill.after);
+        want_refill(target);
+        return;
+    }
+    std::optional<storage::DeliveryKey> upto;
+    if (refill.rows->size() >= refill.limit) upto = storage::key_of(refill.rows->back());
+    std::vector<Waiting> rows;
+    rows.reserve(refill.rows->size());
+    for (storage::Delivery& row : *refill.rows) {
+        if (lent_.contains(row.id)) continue;
+        const storage::AcceptMark& mark = row.mark;
+        const bool to_be_announced = mark.boot == parts_.store.boot() &&
+                                     mark.shard < announced_.size() &&
+                                     mark.group > announced_[mark.shard];
+        if (to_be_announced) continue;
+        std::shared_ptr<const JobInfo> job = known_job(row.id.job);
+        rows.push_back({std::move(row), std::move(job)});
+    }
+    const size_t before_size = target.window.size();
+    target.window.end_refill(std::move(rows), upto);
+    waiting_ += target.window.size() - before_size;
+}
+
+Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
+    struct Load {
+        storage::JobId id;
+        storage::Result<std::optional<storage::JobStatus>> job;
+        storage::Result<std::optional<std::string>> content;
+    };
+    std::vector<Load> loads;
+    for (const storage::QueueId id : refilled)
+        if (const auto found = queues_.find(id); found != queues_.end())
+            for (const storage::JobId job : found->second->window.jobs_missing())
+                loads.push_back({job, {}, {}});
+    std::ranges::sort(loads, {}, &Load::id);
+    const auto repeated = std::ranges::unique(loads, {}, &Load::id);
+    loads.erase(repeated.begin(), repeated.end());
+
+    std::unordered_map<storage::JobId, std::shared_ptr<const JobInfo>> infos;
+    while (!loads.empty() && !stopping_) {
+        co_await parts_.worker.run([&loads, &store = parts_.store] {
+            for (Load& load : loads) {
+                load.job = store.job(load.id);
+                load.content = store.content(load.id);
+            }
+        });
+        std::erase_if(loads, [&](Load& load) {
+            if (!load.job || !load.content) return false;  // the disk: read again
+            infos.emplace(load.id, job_info(load.id, std::move(*load.job), *load.content));
+            return true;
+        });
+        if (!loads.empty()) {
+            const Load& first = loads.front();
+            metrics::log::error("job.read_failed", {{"job", to_text(first.id)},
+                                                    {"error", first.job ? first.content.error().what
+                                                                        : first.job.error().what}});
+            co_await sleep_for(parts_.reactor, refill_retry);
+        }
+    }
+    for (const storage::QueueId id : refilled) {
+        const auto found = queues_.find(id);
+        if (found == queues_.end()) continue;
+        Queue& target = *found->second;
+        for (const auto& [job, info] : infos) target.window.loaded(job, info);
+        schedule(target);
+        if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
+        forget_if_empty(target);
+    }
+    changed_.notify_all();
+}
+
+/// A job whose content is gone or does not decode gets none; its deliveries are deferred with words
+/// that say so.
+std::shared_ptr<const JobInfo> Home::job_info(storage::JobId id,
+                                              std::optional<storage::JobStatus> row,
+                                              const std::optional<std::string>& bytes) {
+    storage::Job job{.id = id};
+    if (row) job = std::move(row->job);
+    std::shared_ptr<const Content> content;
+    std::string trouble;
+    if (!row)
+        trouble = "the job's row is missing";
+    else if (!bytes)
+        trouble = "the content's row is missing";
+    else if (auto decoded = Content::decode(*bytes); !decoded)
+        trouble = decoded.error();
+    else
+        content = std::make_shared<const Content>(std::move(*decoded));
+    if (!trouble.empty())
+        metrics::log::error("job.content_lost", {{"job", to_text(id)}, {"error", trouble}});
+    auto info =
+        std::make_shared<const JobInfo>(std::move(job), std::move(content), parts_.content_memory);
+    remember_job(info);
+    return info;
+}
+
+std::shared_ptr<const JobInfo> Home::known_job(storage::JobId id) {
+    const auto found = jobs_.find(id);
+    return found == jobs_.end() ? nullptr : found->second.lock();
+}
+
+void Home::remember_job(const std::shared_ptr<const JobInfo>& job) {
+    auto& slot = jobs_[job->job().id];
+    if (slot.expired()) slot = job;
+    if (jobs_.size() < jobs_sweep_at_) return;
+    std::erase_if(jobs_, [](const auto& entry) { return entry.second.expired(); });
+    jobs_sweep_at_ = std::max<size_t>(1024, jobs_.size() * 2);
+}
+
+}  // namespace engine

@@ -1,0 +1,99 @@
+// What travels between a delivery's home shard and the shard of its site.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/delivery/job_info.h"
+#include "engine/dns/resolver.h"
+#include "engine/reactor/shards.h"
+#include "engine/smtp/session.h"
+#include "storage/types.h"
+
+namespace engine {
+
+/// How one attempt at one delivery went.
+struct Attempt {
+    Verdict verdict;
+    std::string mx, ip, site, provider;
+    storage::WallTime started{};
+    uint64_t smtp_ms = 0;
+};
+
+/// A delivery that is borrowed from its home for one attempt.
+struct LoanTerms {
+    storage::Delivery delivery;
+    std::shared_ptr<const JobInfo> job;
+    std::shared_ptr<const storage::QueueInfo> queue;
+    ShardId home = 0;
+    uint64_t link = 0;  // the home's account with the site
+    uint32_t untried =
+        0;  // times that it went onto a connection and came off again without a verdict
+};
+
+/// What comes back: with an attempt, or untried. An untried one keeps its place and its attempt
+/// count.
+struct Return {
+    LoanTerms terms;
+    std::optional<Attempt> attempt;
+};
+
+/// Takes what comes back on the site's shard and brings it home in batches.
+class Returns {
+  public:
+    virtual ~Returns() = default;
+    virtual void give_back(Return returned) = 0;
+};
+
+/// Holds the terms on the site's shard. Losing mail needs effort: a loan that dies without an
+/// outcome goes home as untried.
+class Loan {
+  public:
+    Loan(LoanTerms terms, Returns& returns) : terms_(std::move(terms)), returns_(&returns) {}
+    Loan(Loan&& other) noexcept
+        : terms_(std::move(other.terms_)), returns_(std::exchange(other.returns_, nullptr)) {}
+    Loan& operator=(Loan&& other) noexcept {
+        if (this != &other) {
+            release();
+            terms_ = std::move(other.terms_);
+            returns_ = std::exchange(other.returns_, nullptr);
+        }
+        return *this;
+    }
+    ~Loan() { release(); }
+
+    const LoanTerms& terms() const { return terms_; }
+    void count_untried() { ++terms_.untried; }
+    void settle(Attempt attempt) {
+        if (Returns* returns = std::exchange(returns_, nullptr))
+            returns->give_back({std::move(terms_), std::move(attempt)});
+    }
+
+  private:
+    void release() {
+        if (Returns* returns = std::exchange(returns_, nullptr))
+            returns->give_back({std::move(terms_), std::nullopt});
+    }
+    LoanTerms terms_;
+    Returns* returns_;
+};
+
+/// A new delivery whose commit is synced, on its way to its home.
+struct Arrival {
+    storage::Delivery delivery;
+    std::shared_ptr<const JobInfo> job;
+    std::shared_ptr<const storage::QueueInfo> queue;
+};
+
+/// The loans of one site that leave a home together.
+struct Lending {
+    std::shared_ptr<const Route> route;
+    std::string
+        site;  // the key: the route's site, or "domain:<name>" where a domain has limits of its own
+    std::string domain;  // whose settings apply when the key is a domain's; empty otherwise
+    std::vector<LoanTerms> loans;
+};
+
+}  // namespace engine

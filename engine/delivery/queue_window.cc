@@ -1,0 +1,111 @@
+#include "engine/delivery/queue_window.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "metrics/check.h"
+
+namespace engine {
+
+using storage::DeliveryKey;
+
+DeliveryKey before(DeliveryKey key) {
+    if (key.id.index > 0) {
+        --key.id.index;
+        return key;
+    }
+    key.id.index = std::numeric_limits<uint32_t>::max();
+    const auto job = static_cast<uint64_t>(key.id.job);
+    if (job > 0) {
+        key.id.job = storage::JobId{job - 1};
+        return key;
+    }
+    key.id.job = storage::JobId{std::numeric_limits<uint64_t>::max()};
+    key.due -= std::chrono::milliseconds(1);
+    return key;
+}
+
+QueueWindow QueueWindow::from_disk(storage::QueueId id) {
+    QueueWindow window;
+    window.cursor_ = DeliveryKey{id, WallTime{}, {storage::JobId{0}, 0}};
+    return window;
+}
+
+void QueueWindow::leave_on_disk(const DeliveryKey& key) {
+    if (!cursor_ || before(key) < *cursor_) cursor_ = before(key);
+    if (refill_from_ && (!least_passed_ || key < *least_passed_)) least_passed_ = key;
+}
+
+bool QueueWindow::place(Waiting waiting, size_t limit) {
+    const DeliveryKey key = storage::key_of(waiting.delivery);
+    const Place place{key.due, key.id};
+    const bool beyond_cursor = cursor_ && key > *cursor_;
+    const bool behind_full_window =
+        window_.size() >= limit && (window_.empty() || place > window_.rbegin()->first);
+    if (beyond_cursor || behind_full_window) {
+        leave_on_disk(key);
+        return false;
+    }
+    if (window_.size() >= limit) {
+        const auto last = std::prev(window_.end());
+        leave_on_disk(storage::key_of(last->second.delivery));
+        window_.erase(last);
+    }
+    window_.emplace(place, std::move(waiting));
+    return true;
+}
+
+DeliveryKey QueueWindow::begin_refill() {
+    CHECK(cursor_ && !refill_from_, "a refill of a queue with nothing on disk, or a second one");
+    refill_from_ = cursor_;
+    least_passed_.reset();
+    return *cursor_;
+}
+
+void QueueWindow::end_refill(std::vector<Waiting> rows, std::optional<DeliveryKey> read_upto) {
+    CHECK(refill_from_, "a refill ended that was not begun");
+    const bool cursor_moved_back = cursor_ != refill_from_;
+    refill_from_.reset();
+    if (cursor_moved_back) return;  // what was read does not follow what is here: read again
+    if (least_passed_ && (!read_upto || before(*least_passed_) < *read_upto))
+        read_upto = before(*least_passed_);
+    for (Waiting& row : rows) {
+        const DeliveryKey key = storage::key_of(row.delivery);
+        if (read_upto && key > *read_upto) break;
+        window_.try_emplace(Place{key.due, key.id}, std::move(row));
+    }
+    cursor_ = read_upto;
+}
+
+std::vector<Waiting> QueueWindow::take_due(WallTime now, size_t count) {
+    std::vector<Waiting> taken;
+    while (!window_.empty() && taken.size() < count) {
+        const auto first = window_.begin();
+        if (first->first.first > now || !first->second.job) break;
+        taken.push_back(std::move(first->second));
+        window_.erase(first);
+    }
+    return taken;
+}
+
+void QueueWindow::loaded(storage::JobId job, const std::shared_ptr<const JobInfo>& info) {
+    for (auto& [place, waiting] : window_)
+        if (!waiting.job && waiting.delivery.id.job == job) waiting.job = info;
+}
+
+std::vector<storage::JobId> QueueWindow::jobs_missing() const {
+    std::vector<storage::JobId> jobs;
+    for (const auto& [place, waiting] : window_)
+        if (!waiting.job) jobs.push_back(waiting.delivery.id.job);
+    std::ranges::sort(jobs);
+    const auto repeated = std::ranges::unique(jobs);
+    jobs.erase(repeated.begin(), repeated.end());
+    return jobs;
+}
+
+std::optional<storage::WallTime> QueueWindow::next_due() const {
+    if (window_.empty()) return std::nullopt;
+    return window_.begin()->first.first;
+}
+
+}  // namespace engine

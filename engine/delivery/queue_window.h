@@ -1,0 +1,72 @@
+// QueueWindow: the head of one queue in memory, a cursor into the rest of it on disk.
+//
+// The invariant that makes refilling exact: every row with a key at or below `cursor` is in the
+// window, lent, or being committed; rows above it are on disk only. Without a cursor nothing is on
+// disk only. So a refill reads from the cursor on, never over the tombstones of what has been sent,
+// and a row is never taken twice.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/delivery/job_info.h"
+#include "storage/types.h"
+
+namespace engine {
+
+/// A delivery that waits in memory. `job` is null between a refill and the load of its content.
+struct Waiting {
+    storage::Delivery delivery;
+    std::shared_ptr<const JobInfo> job;
+};
+
+class QueueWindow {
+  public:
+    using WallTime = storage::WallTime;
+
+    /// Nothing is known of the rows on disk: start-up.
+    static QueueWindow from_disk(storage::QueueId id);
+    QueueWindow() = default;
+
+    /// Takes a delivery whose row is committed, or leaves it on disk: when its key lies beyond the
+    /// cursor, or when the window holds `limit` and it is not earlier than what is there (then the
+    /// last one goes back to disk for it). False: left on disk.
+    bool place(Waiting waiting, size_t limit);
+    /// A refill reads on disk from behind cursor(). One at a time.
+    storage::DeliveryKey begin_refill();
+    /// What it read, in order; the caller has left out those that are lent or not yet announced.
+    /// `read_upto`: key of the last row read; nullopt: the end of the queue was reached. Rows that
+    /// were left on disk meanwhile may be missing in the read, so the cursor stops before the least
+    /// of them.
+    void end_refill(std::vector<Waiting> rows, std::optional<storage::DeliveryKey> read_upto);
+    bool refilling() const { return refill_from_.has_value(); }
+    /// What is due, earliest first, at most `count`. Stops at one whose job is not loaded.
+    std::vector<Waiting> take_due(WallTime now, size_t count);
+    /// Gives the loaded job to everything that waits for it; with null they are given out without a
+    /// job.
+    void loaded(storage::JobId job, const std::shared_ptr<const JobInfo>& info);
+    std::vector<storage::JobId> jobs_missing() const;
+
+    std::optional<WallTime> next_due() const;
+    bool first_loaded() const { return !window_.empty() && window_.begin()->second.job; }
+    const std::optional<storage::DeliveryKey>& cursor() const { return cursor_; }
+    size_t size() const { return window_.size(); }
+    bool empty() const { return window_.empty() && !cursor_ && !refill_from_; }
+
+  private:
+    using Place = std::pair<WallTime, storage::DeliveryId>;
+    void leave_on_disk(const storage::DeliveryKey& key);
+
+    std::map<Place, Waiting> window_;
+    std::optional<storage::DeliveryKey> cursor_;  // exclusive: rows above it are on disk only
+    std::optional<storage::DeliveryKey> refill_from_;
+    std::optional<storage::DeliveryKey>
+        least_passed_;  // of the rows left on disk during the refill
+};
+
+/// The greatest key below `key`.
+storage::DeliveryKey before(storage::DeliveryKey key);
+
+}  // namespace engine

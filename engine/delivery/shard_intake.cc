@@ -1,0 +1,136 @@
+#include "engine/delivery/shard_intake.h"
+
+#include <openssl/sha.h>
+
+#include <algorithm>
+
+#include "metrics/check.h"
+
+namespace engine {
+
+namespace {
+
+void key_into(std::string& key, const storage::Job& job, std::string_view domain) {
+    key.clear();
+    key.append(job.tenant).push_back('\0');
+    key.append(job.campaign).push_back('\0');
+    key.push_back(static_cast<char>('0' + static_cast<int>(job.klass)));
+    key.append(domain);
+}
+
+storage::QueueId digest(std::string_view key) {
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes{};
+    SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), bytes.data());
+    storage::QueueId id;
+    for (size_t i = 0; i < 8; ++i) {
+        id.high = (id.high << 8) | bytes[i];
+        id.low = (id.low << 8) | bytes[8 + i];
+    }
+    return id;
+}
+
+}  // namespace
+
+storage::QueueId queue_id(const storage::QueueInfo& info) {
+    std::string key;
+    key_into(key, {.tenant = info.tenant, .campaign = info.campaign, .klass = info.klass},
+             info.domain);
+    return digest(key);
+}
+
+/// One commit in the making.
+struct ShardIntake::Draft {
+    WallTime now{};
+    storage::Batch batch;
+    std::vector<Spool::Origin> origins;
+    std::vector<std::string> new_queues;  // keys whose rows this commit makes durable
+};
+
+ShardIntake::ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
+                         storage::JobId floor, std::shared_ptr<const Settings> settings,
+                         ContentMemory& memory)
+    : reactor_(reactor),
+      spool_(spool),
+      gate_(gate),
+      ids_(shard, floor),
+      settings_(std::move(settings)),
+      memory_(memory) {}
+
+ShardIntake::KnownQueue& ShardIntake::known_queue(const storage::Job& job,
+                                                  const std::string& domain) {
+    key_into(key_, job, domain);
+    if (const auto found = known_queues_.find(key_); found != known_queues_.end())
+        return found->second;
+    if (known_queues_.size() >= known_queues_max) known_queues_.clear();
+    auto info = std::make_shared<const storage::QueueInfo>(
+        storage::QueueInfo{job.tenant, job.campaign, job.klass, domain});
+    return known_queues_.emplace(key_, KnownQueue{digest(key_), std::move(info), false})
+        .first->second;
+}
+
+void ShardIntake::add_part(JobPart& part, Draft& draft) {
+    OpenJob& open = *part.job;
+    if (!open.info) {
+        open.info = std::make_shared<const JobInfo>(open.job, open.content, memory_);
+        storage::Job row = open.job;
+        row.content = open.content->encode();
+        draft.batch.jobs.push_back(std::move(row));
+    }
+    const WallTime due = std::max(open.send_at.value_or(draft.now), draft.now);
+    const WallTime expires = due + open.expires_in.value_or(settings_->expires);
+    for (Recipient& recipient : part.recipients) {
+        KnownQueue& queue = known_queue(open.job, recipient.routing_domain);
+        if (!queue.row_durable) {
+            draft.batch.queues.emplace_back(queue.id, *queue.info);
+            draft.new_queues.push_back(key_);
+        }
+        storage::Event& event = draft.batch.events.emplace_back();
+        event.type = storage::Event::Type::accepted;
+        event.time = draft.now;
+        event.delivery = {open.job.id, open.recipients++};
+        event.tenant = open.job.tenant;
+        event.campaign = open.job.campaign;
+        event.klass = open.job.klass;
+        event.from = open.job.sender;
+        event.to = recipient.address;
+        event.domain = recipient.routing_domain;
+        event.meta = recipient.meta;
+        draft.batch.puts.push_back({.id = event.delivery,
+                                    .queue = queue.id,
+                                    .recipient = std::move(recipient.address),
+                                    .vars = std::move(recipient.vars),
+                                    .meta = std::move(recipient.meta),
+                                    .attempts = 0,
+                                    .accepted = draft.now,
+                                    .due = due,
+                                    .expires = expires,
+                                    .mark = {}});
+        draft.origins.push_back({open.info, queue.info});
+    }
+    if (part.last) draft.batch.job_ends.push_back(open.job.id);
+}
+
+Task<std::expected<void, Refusal>> ShardIntake::accept(
+    std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) {
+    if (auto refused = refusal()) co_return std::unexpected(std::move(*refused));
+    co_await spool_.room();
+    Draft draft;
+    draft.now = reactor_.wall();
+    for (JobPart& part : parts) {
+        // An earlier part of the job was refused: the rest would be mail without a job.
+        if (part.job->refused) co_return std::unexpected(refusal_for(Refusal::Why::storage_failed));
+        add_part(part, draft);
+    }
+    draft.batch.idempotency = std::move(idempotency);
+    std::vector<std::shared_ptr<OpenJob>> jobs;
+    for (const JobPart& part : parts) jobs.push_back(part.job);
+    const auto committed =
+        co_await spool_.accept(std::move(draft.batch), std::move(draft.origins), std::move(jobs));
+    if (!committed) co_return std::unexpected(refusal_for(committed.error()));
+    for (const std::string& key : draft.new_queues)
+        if (const auto found = known_queues_.find(key); found != known_queues_.end())
+            found->second.row_durable = true;
+    co_return std::expected<void, Refusal>{};
+}
+
+}  // namespace engine

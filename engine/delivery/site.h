@@ -1,0 +1,106 @@
+// Site: the connections to one set of MX hosts and the loans that wait for them. One shard owns it,
+// so its limits are exact without a lock. Each connection is one coroutine that dials, greets and
+// pulls the next loan when it can send it.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/delivery/ready_queue.h"
+#include "engine/delivery/settings.h"
+#include "engine/delivery/site_policy.h"
+#include "engine/net/stream.h"
+#include "engine/reactor/scope.h"
+#include "engine/reactor/signal.h"
+#include "metrics/metric.h"
+
+namespace engine {
+
+struct SiteParts {
+    Reactor& reactor;
+    Resolver& resolver;
+    Returns& returns;
+    std::shared_ptr<const Settings> settings;
+    metrics::Registry& metrics;
+};
+
+class Site {
+  public:
+    static constexpr size_t connecting_max =
+        16;  // connections of a site that are being opened at a time
+    static constexpr size_t addresses_max = 6;  // tried for one connection
+    static constexpr size_t recipients_per_transaction = 50;
+    static constexpr uint32_t untried_max =
+        3;  // then a delivery is put off instead of tried at once again
+
+    Site(SiteParts parts, SitePolicy policy);
+    ~Site();
+
+    void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
+    /// Nothing more is begun; what is not begun goes home. Transactions in hand finish.
+    void drain();
+    /// The end of patience: closes what is still open. What was in hand goes home with what is
+    /// known of it.
+    void cut();
+
+    bool idle() const { return ready_.empty() && scope_.running() == 0; }
+    struct Status {
+        uint64_t ready = 0, sending = 0, busy = 0, idle = 0;
+    };
+    Status status() const;
+    const SitePolicy& policy() const { return policy_; }
+
+  private:
+    /// An open connection: the stream and the session that speaks on it.
+    struct Connection {
+        std::string mx, ip;
+        std::unique_ptr<Stream> stream;
+        std::unique_ptr<Session> session;
+        std::shared_ptr<const std::string>
+            rendered;  // of the last job whose bytes are the same for all
+        storage::JobId rendered_job{};
+    };
+    using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
+
+    void fill();
+    Task<> connection(std::shared_ptr<const Route> route);
+    Task<> run_connection(std::shared_ptr<const Route> route);
+    Task<Opened> open(std::shared_ptr<const Route> route);
+    Task<Opened> open_at(Endpoint endpoint);
+    Task<> serve(Connection& connection);
+    Task<bool> work_before(Instant deadline);
+    Task<> wait_for_rate();
+    std::vector<Loan> pull();
+    Mail mail_for(const std::vector<Loan>& loans, Connection& connection) const;
+    void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection,
+                WallTime started, uint64_t smtp_ms);
+    void not_opened(Attempt attempt);
+    Task<> fill_later(Instant at);
+
+    SiteParts parts_;
+    SitePolicy policy_;
+    std::shared_ptr<const Route> route_;  // as the last lending had it
+    ReadyQueue ready_;
+    std::unordered_set<std::string> lock_step_hosts_;  // of the route; they cannot take a group
+    std::list<Stream*> open_streams_;
+    size_t live_ = 0;  // connections, from the dial to the close: what the limit is about
+    size_t connecting_ = 0, busy_ = 0, idle_ = 0, pacing_ = 0;  // of these
+    size_t sending_ = 0;                                        // deliveries in transactions
+    uint32_t failures_in_a_row_ = 0;                            // of opening a connection
+    Instant hold_until_ = Instant::min();                       // no new connection before
+    bool fill_waits_ = false;
+    Instant next_send_ = Instant::min();  // by the rate
+    bool draining_ = false, cut_ = false;
+    Signal work_;
+    Signal timer_;
+    Scope scope_;
+    metrics::Gauge& busy_gauge_;
+    metrics::Gauge& idle_gauge_;
+    metrics::Counter& opened_;
+    metrics::Counter& open_failed_;
+};
+
+}  // namespace engine

@@ -1,0 +1,137 @@
+#include "engine/delivery/spool.h"
+
+#include "engine/reactor/yield.h"
+
+#include <algorithm>
+
+#include "metrics/catalog.h"
+
+namespace engine {
+
+namespace {
+size_t records_of(const storage::Batch& batch) {
+    return batch.jobs.size() + batch.queues.size() + batch.puts.size() + batch.removes.size() +
+           batch.events.size() + batch.idempotency.size() + batch.job_ends.size();
+}
+}  // namespace
+
+Spool::Spool(Reactor& reactor, Worker& worker, storage::Store& store, ShardId shard,
+             SpoolListener& listener, metrics::Registry& metrics)
+    : reactor_(reactor),
+      worker_(worker),
+      store_(store),
+      shard_(shard),
+      listener_(listener),
+      changed_(reactor),
+      commit_seconds_(metrics.histogram(metrics::catalog::storage_commit_duration)),
+      commit_records_(metrics.histogram(metrics::catalog::storage_commit_records)) {}
+
+struct Spool::Enqueued {
+    Spool& spool;
+    Item& item;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) const {
+        item.waiter = waiter;
+        spool.pending_.push_back(&item);
+        spool.pending_records_ += item.records;
+        if (spool.running_) return;
+        spool.running_ = true;
+        spool.scope_.spawn(spool.run());
+    }
+    void await_resume() const noexcept {}
+};
+
+Task<storage::Result<void>> Spool::enqueue(Item item) {
+    item.records = records_of(item.batch);
+    co_await Enqueued{*this, item};
+    co_return std::move(item.result);
+}
+
+Task<storage::Result<void>> Spool::commit(storage::Batch batch) {
+    co_return co_await enqueue({.batch = std::move(batch)});
+}
+
+Task<storage::Result<void>> Spool::accept(storage::Batch batch, std::vector<Origin> origins,
+                                          std::vector<std::shared_ptr<OpenJob>> jobs) {
+    co_return co_await enqueue(
+        {.batch = std::move(batch), .origins = std::move(origins), .jobs = std::move(jobs)});
+}
+
+Task<> Spool::room() {
+    while (pending_records_ >= pending_records_max) co_await changed_.wait();
+}
+
+Task<> Spool::flush() {
+    while (!idle()) co_await changed_.wait();
+    co_await scope_.join();
+}
+
+std::vector<Spool::Item*> Spool::next_group() {
+    std::vector<Item*> group;
+    size_t records = 0;
+    while (!pending_.empty() &&
+           (group.empty() || records + pending_.front()->records <= group_records_max)) {
+        records += pending_.front()->records;
+        group.push_back(pending_.front());
+        pending_.pop_front();
+    }
+    pending_records_ -= records;
+    return group;
+}
+
+Task<> Spool::run() {
+    // What else is committed in this turn joins the first group.
+    co_await yield(reactor_);
+    while (!pending_.empty()) {
+        std::vector<Item*> group = next_group();
+        std::vector<storage::Batch> batches;
+        batches.reserve(group.size());
+        size_t records = 0;
+        for (Item* item : group) {
+            batches.push_back(std::move(item->batch));
+            records += item->records;
+        }
+        ++group_;
+        storage::Result<storage::Committed> result;
+        std::chrono::steady_clock::duration took{};
+        co_await worker_.run([&] {
+            const auto start = std::chrono::steady_clock::now();
+            result = store_.commit(batches, shard_, group_);
+            took = std::chrono::steady_clock::now() - start;
+        });
+        commit_seconds_.observe(std::chrono::duration<double>(took).count());
+        commit_records_.observe(static_cast<double>(records));
+        if (result) {
+            announce(group, batches);
+            listener_.events_readable(result->events_upto);
+            for (Item* item : group) reactor_.post(item->waiter);
+        } else {
+            for (Item* item : group) refuse(*item, result.error());
+            // A job's later part must not be kept when an earlier one was refused.
+            for (Item* item : std::exchange(pending_, {})) refuse(*item, result.error());
+            pending_records_ = 0;
+        }
+        changed_.notify_all();
+    }
+    running_ = false;
+    changed_.notify_all();
+}
+
+void Spool::refuse(Item& item, const storage::Error& error) {
+    for (const std::shared_ptr<OpenJob>& job : item.jobs) job->refused = true;
+    item.result = std::unexpected(error);
+    reactor_.post(item.waiter);
+}
+
+void Spool::announce(std::vector<Item*>& group, std::vector<storage::Batch>& batches) {
+    std::vector<Arrival> arrivals;
+    for (size_t i = 0; i < group.size(); ++i) {
+        std::vector<Origin>& origins = group[i]->origins;
+        for (size_t d = 0; d < origins.size(); ++d)
+            arrivals.push_back({std::move(batches[i].puts[d]), std::move(origins[d].job),
+                                std::move(origins[d].queue)});
+    }
+    if (!arrivals.empty()) listener_.accepted(group_, std::move(arrivals));
+}
+
+}  // namespace engine

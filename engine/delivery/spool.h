@@ -1,0 +1,91 @@
+// Spool: group commit. One commit per shard is in flight on its storage worker; whatever arrives
+// meanwhile is the next group. Nothing waits for company, and nobody is answered before the log is
+// synced.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "engine/delivery/intake.h"
+#include "engine/delivery/loan.h"
+#include "engine/reactor/scope.h"
+#include "engine/reactor/signal.h"
+#include "engine/reactor/worker.h"
+#include "metrics/metric.h"
+#include "storage/store.h"
+
+namespace engine {
+
+/// What the spool reports to after each commit; on the shard, before the waiters resume.
+class SpoolListener {
+  public:
+    virtual ~SpoolListener() = default;
+    /// New deliveries of one commit group, to be announced to their homes in one message each.
+    virtual void accepted(uint64_t group, std::vector<Arrival> arrivals) = 0;
+    virtual void events_readable(uint64_t upto) = 0;
+};
+
+class Spool {
+  public:
+    static constexpr size_t group_records_max =
+        20'000;  // rows of one group; more wait for the next
+    static constexpr size_t pending_records_max = 200'000;  // above it has_room() is false
+
+    Spool(Reactor& reactor, Worker& worker, storage::Store& store, ShardId shard,
+          SpoolListener& listener, metrics::Registry& metrics);
+
+    /// Resumes when the batch is synced. On an error nothing of it is kept, nor of what waited
+    /// behind it.
+    Task<storage::Result<void>> commit(storage::Batch batch);
+    /// The same for new deliveries: batch.puts are announced to their homes as arrivals.
+    /// `origins[i]` belongs to batch.puts[i].
+    struct Origin {
+        std::shared_ptr<const JobInfo> job;
+        std::shared_ptr<const storage::QueueInfo> queue;
+    };
+    /// Of `jobs` those of a failed commit are marked refused at once, before anything else can add
+    /// to them.
+    Task<storage::Result<void>> accept(storage::Batch batch, std::vector<Origin> origins,
+                                       std::vector<std::shared_ptr<OpenJob>> jobs);
+
+    /// Waits until less than pending_records_max rows wait. Only ingest asks: outcomes must always
+    /// find room.
+    Task<> room();
+    size_t pending_records() const { return pending_records_; }
+    bool idle() const { return !running_ && pending_.empty(); }
+    /// Until everything given so far is committed or refused.
+    Task<> flush();
+
+  private:
+    struct Item {
+        storage::Batch batch;
+        std::vector<Origin> origins;
+        std::vector<std::shared_ptr<OpenJob>> jobs;
+        size_t records = 0;
+        storage::Result<void> result{};
+        std::coroutine_handle<> waiter;
+    };
+    struct Enqueued;
+    Task<storage::Result<void>> enqueue(Item item);
+    std::vector<Item*> next_group();
+    Task<> run();
+    void announce(std::vector<Item*>& group, std::vector<storage::Batch>& batches);
+    void refuse(Item& item, const storage::Error& error);
+
+    Reactor& reactor_;
+    Worker& worker_;
+    storage::Store& store_;
+    ShardId shard_;
+    SpoolListener& listener_;
+    std::deque<Item*> pending_;  // items live in the frames of their waiters
+    size_t pending_records_ = 0;
+    uint64_t group_ = 0;
+    bool running_ = false;
+    Signal changed_;  // a group ended
+    Scope scope_;
+    metrics::Histogram& commit_seconds_;
+    metrics::Histogram& commit_records_;
+};
+
+}  // namespace engine
