@@ -1,0 +1,93 @@
+"""A receiving mail server (aiosmtpd) that writes down every message before it accepts it.
+
+    receiver.py --journal FILE ip:port [ip:port ...]
+
+A recipient's local part says what it meets:
+    r550-x    550 to RCPT, always (any code)
+    t2-x      451 to RCPT the first two times, then accepted
+    d552-x    552 after the content, always (any code)
+    slow-x    accepted after 0.3 s
+    anything else is accepted
+The journal has one JSON object a line: at, from, to, data (base64, as it came less dot-stuffing).
+"""
+
+import argparse
+import asyncio
+import base64
+import collections
+import json
+import re
+import sys
+
+from aiosmtpd.smtp import SMTP
+
+RCPT_SCRIPT = re.compile(r"r([45]\d\d)-")
+DATA_SCRIPT = re.compile(r"d([45]\d\d)-")
+TEMPORARY_SCRIPT = re.compile(r"t(\d+)-")
+TEXTS = {"550": "5.1.1 No such user here", "552": "5.3.4 Too big for us", "451": "4.7.1 Come back later",
+         "452": "4.2.2 Mailbox full", "554": "5.7.1 We do not want this"}
+
+
+def reply(code):
+    return f"{code} {TEXTS.get(code, code[0] + '.0.0 So it is scripted')}"
+
+
+class Journal:
+    def __init__(self, path):
+        self.file = open(path, "a", buffering=1, encoding="ascii")
+
+    def write(self, at, envelope):
+        entry = {"at": at, "from": envelope.mail_from, "to": envelope.rcpt_tos,
+                 "data": base64.b64encode(envelope.original_content).decode("ascii")}
+        self.file.write(json.dumps(entry) + "\n")
+
+
+class Handler:
+    tries = collections.Counter()  # of each recipient, over all connections
+
+    def __init__(self, journal, at):
+        self.journal = journal
+        self.at = at
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if script := RCPT_SCRIPT.match(address):
+            return reply(script[1])
+        if script := TEMPORARY_SCRIPT.match(address):
+            self.tries[address] += 1
+            if self.tries[address] <= int(script[1]):
+                return reply("451")
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        for address in envelope.rcpt_tos:
+            if script := DATA_SCRIPT.match(address):
+                return reply(script[1])
+            if address.startswith("slow-"):
+                await asyncio.sleep(0.3)
+        self.journal.write(self.at, envelope)
+        return "250 2.0.0 Taken"
+
+
+async def serve(places, journal):
+    loop = asyncio.get_running_loop()
+    for place in places:
+        ip, port = place.rsplit(":", 1)
+        handler = Handler(journal, ip)
+        await loop.create_server(
+            lambda handler=handler: SMTP(handler, hostname="receiver.test", enable_SMTPUTF8=True,
+                                         data_size_limit=64 << 20, loop=loop),
+            ip, int(port), backlog=1024)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--journal", required=True)
+    parser.add_argument("places", nargs="+")
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(serve(arguments.places, Journal(arguments.journal)))
+    except KeyboardInterrupt:
+        sys.exit(0)
