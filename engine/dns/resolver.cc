@@ -10,6 +10,7 @@
 #include "engine/dns/site.h"
 #include "engine/dns/ttl_cache.h"
 #include "engine/reactor/scope.h"
+#include "metrics/catalog.h"
 
 namespace engine {
 
@@ -89,6 +90,7 @@ struct Resolver::State {
     Lookups<RouteAnswer> route_lookups;
     Lookups<HostAnswer> host_lookups;
     ResolverCounts counts;
+    metrics::Counter* cache_hits = nullptr;
 
     State(Reactor& the_reactor, DnsClient& the_client, ResolverOptions the_options);
 
@@ -97,6 +99,7 @@ struct Resolver::State {
                         Task<Held<Answer>> (State::*ask)(std::string));
     Task<Held<RouteAnswer>> ask_route(std::string domain);
     Task<Held<HostAnswer>> ask_host(std::string host);
+    void count(DnsClient::Type type, const DnsAnswer& answer);
     Task<> ask_ipv6(std::string host, DnsAnswer& answer);
 
     Held<RouteAnswer> route_of(const std::string& domain, DnsAnswer answer);
@@ -123,6 +126,19 @@ Resolver::State::State(Reactor& the_reactor, DnsClient& the_client, ResolverOpti
     auto parsed = AddressPolicy::with_exceptions(options.allow_addresses);
     if (!parsed) throw std::invalid_argument("delivery.allow_addresses: " + parsed.error());
     policy = std::move(*parsed);
+    if (options.registry) cache_hits = &options.registry->counter(metrics::catalog::dns_cache_hits);
+}
+
+void Resolver::State::count(DnsClient::Type type, const DnsAnswer& answer) {
+    static constexpr const char* types[] = {"mx", "a", "aaaa"};
+    static constexpr const char* results[] = {"ok", "no_data", "no_name", "failed"};
+    ++counts.questions;
+    counts.failures += answer.status == DnsAnswer::Status::failed;
+    if (!options.registry) return;
+    const auto* const result = results[static_cast<size_t>(answer.status)];
+    options.registry
+        ->counter(metrics::catalog::dns_lookups, {types[static_cast<size_t>(type)], result})
+        .add();
 }
 
 Resolver::Resolver(Reactor& reactor, DnsClient& client, ResolverOptions options)
@@ -147,6 +163,7 @@ Task<Answer> Resolver::State::shared(Lookups<Answer>& lookups, std::string name,
                                      Task<Held<Answer>> (State::*ask)(std::string)) {
     if (const Answer* cached = lookups.cache.find(name, reactor.now())) {
         ++counts.cache_hits;
+        if (cache_hits) cache_hits->add();
         co_return *cached;
     }
     if (const auto out = lookups.flights.find(name); out != lookups.flights.end()) {
@@ -182,9 +199,8 @@ Task<std::expected<std::shared_ptr<const Route>, NoRoute>> Resolver::route(std::
 }
 
 Task<Held<RouteAnswer>> Resolver::State::ask_route(std::string domain) {
-    ++counts.questions;
     DnsAnswer answer = co_await client.query(domain, DnsClient::Type::mx);
-    if (answer.status == DnsAnswer::Status::failed) ++counts.failures;
+    count(DnsClient::Type::mx, answer);
     co_return route_of(domain, std::move(answer));
 }
 
@@ -294,7 +310,6 @@ Task<> Resolver::State::ask_ipv6(std::string host, DnsAnswer& answer) {
 }
 
 Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
-    counts.questions += 2;
     DnsAnswer v4, v6;
     Scope beside;
     beside.spawn(ask_ipv6(host, v6));
@@ -302,7 +317,8 @@ Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
     co_await beside.join();
 
     using Status = DnsAnswer::Status;
-    counts.failures += (v4.status == Status::failed) + (v6.status == Status::failed);
+    count(DnsClient::Type::a, v4);
+    count(DnsClient::Type::aaaa, v6);
     std::vector<SocketAddress> addresses = std::move(v4.addresses);
     addresses.insert(addresses.end(), v6.addresses.begin(), v6.addresses.end());
     if (!addresses.empty()) {

@@ -10,6 +10,7 @@
 
 #include "engine/dns/dns_client.h"
 #include "engine/reactor/reactor.h"
+#include "metrics/metric.h"
 
 namespace engine {
 
@@ -49,6 +50,7 @@ struct ResolverOptions {
     std::string own_name;                      // EHLO name: a host of this name, and all that are not better, are left out
     std::chrono::seconds ttl_min{5}, ttl_max{86400}, negative_ttl_max{900}, failure_ttl{10};
     size_t entries_max = 200'000;              // of each cache; the oldest go first
+    metrics::Registry* registry = nullptr;     // the shard's: counts look-ups and cache hits when given
     bool ipv6_first = false;                   // has_global_ipv6() in production; a constant where runs must repeat
 };
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/reactor/scope.h"
+#include "metrics/catalog.h"
 #include "tests/engine/dns/support/fake_reactor.h"
 #include "tests/engine/dns/support/zone_client.h"
 
@@ -321,6 +322,18 @@ TEST_F(ResolverTest, BoundsHostsAndAddresses) {
     zone.address("mx0.test", many);
     EXPECT_EQ(hosts("x.test").size(), 100u);
     EXPECT_EQ(ips("mx0.test").size(), 100u);
+}
+
+TEST_F(ResolverTest, CountsWhatItAskedAndWhatItKnew) {
+    metrics::Registry registry;
+    options.registry = &registry;
+    zone.mx("x.test", {{10, "mx.test"}});
+    zone.broken("y.test", Type::mx);
+    route("x.test"), route("x.test"), route("y.test");
+    EXPECT_EQ(registry.counter(metrics::catalog::dns_lookups, {"mx", "ok"}).value(), 1u);
+    EXPECT_EQ(registry.counter(metrics::catalog::dns_lookups, {"mx", "failed"}).value(), 1u);
+    EXPECT_EQ(registry.counter(metrics::catalog::dns_cache_hits).value(), 1u);
+    made.reset();
 }
 
 TEST_F(ResolverTest, RefusesToStartWithBadExceptions) {
