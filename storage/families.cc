@@ -12,10 +12,15 @@ namespace {
 
 constexpr size_t mebibyte = size_t{1} << 20;
 
-// Of all families together: blocks that were read, indexes and filters.
-constexpr size_t block_cache_bytes = 64 * mebibyte;
 // Of all memtables together; RocksDB flushes the oldest beyond it.
-constexpr size_t memtable_bytes_max = 128 * mebibyte;
+size_t memtable_bytes_max(size_t memory_bytes) {
+    return memory_bytes / 3 * 2;
+}
+// Blocks that were read, indexes and filters.
+size_t block_cache_bytes(size_t memory_bytes) {
+    return memory_bytes / 3;
+}
+
 // One busy family must not keep the whole log alive for the quiet ones; also what a start has to
 // replay.
 constexpr size_t wal_bytes_max = 256 * mebibyte;
@@ -23,10 +28,16 @@ constexpr double bloom_bits_per_key = 10;
 
 enum class Bloom : uint8_t { none, whole_key };
 
-rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache,
-                                            Bloom bloom, size_t write_buffer_mebibytes) {
+// What the options of every family depend on.
+struct Shared {
+    std::shared_ptr<rocksdb::Cache> cache;
+    size_t memtable_bytes = 0;  // of all families
+};
+
+/// The memtable of this family may take `share` of the memory for all of them before it is flushed.
+rocksdb::ColumnFamilyOptions family_options(const Shared& shared, Bloom bloom, double share) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = cache;
+    table.block_cache = shared.cache;
     table.block_size = 16 << 10;
     table.format_version = 5;
     table.cache_index_and_filter_blocks =
@@ -37,15 +48,16 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
 
     rocksdb::ColumnFamilyOptions options;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    options.write_buffer_size = write_buffer_mebibytes * mebibyte;
+    options.write_buffer_size =
+        static_cast<size_t>(static_cast<double>(shared.memtable_bytes) * share);
     options.level_compaction_dynamic_level_bytes = true;
     options.compression = rocksdb::kLZ4Compression;
     options.bottommost_compression = rocksdb::kZSTD;
     return options;
 }
 
-rocksdb::ColumnFamilyOptions content_options(const std::shared_ptr<rocksdb::Cache>& cache) {
-    auto options = family_options(cache, Bloom::whole_key, 32);
+rocksdb::ColumnFamilyOptions content_options(const Shared& shared) {
+    auto options = family_options(shared, Bloom::whole_key, 0.25);
     options.enable_blob_files = true;
     options.min_blob_size = large_content_min;
     options.blob_compression_type = rocksdb::kZSTD;
@@ -56,8 +68,8 @@ rocksdb::ColumnFamilyOptions content_options(const std::shared_ptr<rocksdb::Cach
     return options;
 }
 
-rocksdb::ColumnFamilyOptions delivery_options(const std::shared_ptr<rocksdb::Cache>& cache) {
-    auto options = family_options(cache, Bloom::none, 32);
+rocksdb::ColumnFamilyOptions delivery_options(const Shared& shared) {
+    auto options = family_options(shared, Bloom::none, 0.25);
     // The head of a busy queue is all tombstones; files full of them are compacted at once, or
     // every refill of the window would walk over yesterday's deliveries.
     options.table_properties_collector_factories = {
@@ -65,8 +77,8 @@ rocksdb::ColumnFamilyOptions delivery_options(const std::shared_ptr<rocksdb::Cac
     return options;
 }
 
-rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>& cache) {
-    auto options = family_options(cache, Bloom::none, 16);
+rocksdb::ColumnFamilyOptions event_options(const Shared& shared) {
+    auto options = family_options(shared, Bloom::none, 0.125);
     // Keys only ascend, so files never overlap and move down the levels without being rewritten;
     // they may only do so when all levels are compressed alike.
     options.compression = rocksdb::kZSTD;
@@ -77,7 +89,7 @@ rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>
 
 }  // namespace
 
-rocksdb::DBOptions database_options() {
+rocksdb::DBOptions database_options(size_t memory_bytes) {
     rocksdb::DBOptions options;
     options.create_if_missing = true;
     options.create_missing_column_families = true;
@@ -85,7 +97,7 @@ rocksdb::DBOptions database_options() {
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     options.track_and_verify_wals_in_manifest = true;
     options.max_total_wal_size = wal_bytes_max;
-    options.db_write_buffer_size = memtable_bytes_max;
+    options.db_write_buffer_size = memtable_bytes_max(memory_bytes);
     // The default of 1 MiB holds three mails of 50 KiB: the groups of several shards would not
     // share a sync.
     options.max_write_batch_group_size_bytes = 16 * mebibyte;
@@ -101,18 +113,19 @@ rocksdb::DBOptions database_options() {
     return options;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors() {
-    const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(block_cache_bytes);
-    auto meta = family_options(cache, Bloom::none, 4);
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(size_t memory_bytes) {
+    const Shared shared{.cache = rocksdb::NewLRUCache(block_cache_bytes(memory_bytes)),
+                        .memtable_bytes = memtable_bytes_max(memory_bytes)};
+    auto meta = family_options(shared, Bloom::none, 0.03);
     meta.merge_operator = make_tenant_merge();
-    auto job = family_options(cache, Bloom::whole_key, 16);
+    auto job = family_options(shared, Bloom::whole_key, 0.125);
     job.merge_operator = make_job_merge();
     return {{rocksdb::kDefaultColumnFamilyName, meta},
-            {"content", content_options(cache)},
-            {"queue", family_options(cache, Bloom::whole_key, 4)},
-            {"delivery", delivery_options(cache)},
-            {"event", event_options(cache)},
-            {"idempotency", family_options(cache, Bloom::whole_key, 8)},
+            {"content", content_options(shared)},
+            {"queue", family_options(shared, Bloom::whole_key, 0.03)},
+            {"delivery", delivery_options(shared)},
+            {"event", event_options(shared)},
+            {"idempotency", family_options(shared, Bloom::whole_key, 0.06)},
             {"job", job}};
 }
 

@@ -16,8 +16,9 @@ inline constexpr size_t family_count = 7;
 /// From this size on a content lives in a blob file.
 inline constexpr size_t large_content_min = size_t{16} << 10;
 
-rocksdb::DBOptions database_options();
-/// In the order of Family; all share one block cache.
-std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors();
+/// Two thirds of the memory are for memtables, one third for the block cache that all families share.
+rocksdb::DBOptions database_options(size_t memory_bytes);
+/// In the order of Family.
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(size_t memory_bytes);
 
 }  // namespace storage

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,6 +49,41 @@ Error directory_error(const std::filesystem::path& path, int number) {
             fmt::format("data_dir {}: {}; {}", path.string(), std::strerror(number), mend)};
 }
 
+// A new directory is only sure to be there after a power cut when its parent is synced. Returns
+// errno.
+int sync_directory(const std::filesystem::path& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    const int number = ::fsync(fd) == 0 ? 0 : errno;
+    ::close(fd);
+    return number;
+}
+
+// What fails in RocksDB's own threads must be known before the next commit runs into it.
+class BackgroundErrors final : public rocksdb::EventListener {
+  public:
+    BackgroundErrors(Health& health, std::string directory)
+        : health_(health), directory_(std::move(directory)) {}
+
+    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+        if (status->severity() < rocksdb::Status::kHardError) return;  // writes go on
+        if (status->IsNoSpace())
+            health_.set_full(true);
+        else
+            health_.fail(error_of(*status, "work in the background in " + directory_));
+    }
+    // RocksDB would look for room every 5 s and refuse our Resume() meanwhile; the next commit is a
+    // better moment.
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                              bool* automatic) override {
+        *automatic = false;
+    }
+
+  private:
+    Health& health_;
+    std::string directory_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
@@ -57,8 +93,9 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
     return store;
 }
 
-Store::State::State(StoreOptions given)
-    : options(std::move(given)), directory(options.data_dir / "rocksdb") {
+Store::State::State(StoreOptions given) : options(std::move(given)) {
+    options.data_dir = std::filesystem::absolute(options.data_dir).lexically_normal();
+    directory = options.data_dir / "rocksdb";
     file_system = options.file_system ? options.file_system : rocksdb::FileSystem::Default();
     if (options.file_system) own_env = rocksdb::NewCompositeEnv(options.file_system);
 }
@@ -73,11 +110,13 @@ Store::State::~State() {
 
 Result<void> Store::State::open() {
     if (auto made = make_directory(); !made) return made;
-    rocksdb::DBOptions db_options = database_options();
+    rocksdb::DBOptions db_options = database_options(options.memory_bytes);
     if (own_env) db_options.env = own_env.get();
+    db_options.listeners.push_back(std::make_shared<BackgroundErrors>(health, directory.string()));
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
-        rocksdb::DB::Open(db_options, directory.string(), family_descriptors(), &families, &opened);
+        rocksdb::DB::Open(db_options, directory.string(), family_descriptors(options.memory_bytes),
+                          &families, &opened);
     if (!status.ok()) return std::unexpected(open_error(status));
     db.reset(opened);
     if (auto loaded = load(); !loaded) return loaded;
@@ -92,13 +131,15 @@ Result<void> Store::State::make_directory() const {
     for (const std::filesystem::path& path : {options.data_dir, directory}) {
         // The system's call and not RocksDB's, whose status has lost the errno that says how to
         // mend it.
-        if (::mkdir(path.c_str(), 0750) != 0 && errno != EEXIST)
-            return std::unexpected(directory_error(path, errno));
-        if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0)
-            return std::unexpected(directory_error(path, errno));
+        const bool made = ::mkdir(path.c_str(), 0750) == 0;
+        if (!made && errno != EEXIST) return std::unexpected(directory_error(path, errno));
+        if (const int number = made ? sync_directory(path.parent_path()) : 0; number != 0)
+            return std::unexpected(directory_error(path, number));
         std::error_code ignored;
         if (!std::filesystem::is_directory(path, ignored))
             return std::unexpected(directory_error(path, ENOTDIR));
+        if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0)
+            return std::unexpected(directory_error(path, errno));
     }
     return {};
 }

@@ -71,9 +71,9 @@ struct Store::State {
     std::filesystem::path directory;  // RocksDB's, within data_dir
     std::shared_ptr<rocksdb::FileSystem> file_system;
     std::unique_ptr<rocksdb::Env> own_env;  // over options.file_system; null: the default one
+    Health health;                          // before db, whose threads report to it
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> families;
-    Health health;
     std::mutex resume_mutex;
 
     uint32_t boot = 0;

@@ -17,6 +17,7 @@ struct StoreOptions {
     std::filesystem::path data_dir;
     std::chrono::seconds event_retention = std::chrono::hours(72);
     std::chrono::seconds job_retention = std::chrono::hours(72);   // after the job's last delivery ended
+    size_t memory_bytes = size_t{192} << 20;                       // of memtables and cached blocks together
     std::shared_ptr<rocksdb::FileSystem> file_system;              // null: the machine's; tests pass a faulty one
 };
 

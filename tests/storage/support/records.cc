@@ -8,8 +8,14 @@
 
 namespace storage::tests {
 
+std::filesystem::path temporary_root() {
+    const std::filesystem::path memory = "/dev/shm";
+    const bool usable = ::access(memory.c_str(), W_OK | X_OK) == 0;
+    return usable ? memory : std::filesystem::temp_directory_path();
+}
+
 TemporaryDirectory::TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-store-XXXXXX").string();
+    std::string name = (temporary_root() / "sluice-store-XXXXXX").string();
     if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary directory");
     path_ = name;
 }

@@ -12,6 +12,10 @@ namespace storage::tests {
 
 inline constexpr WallTime noon{std::chrono::milliseconds(1'795'000'000'000)};  // in November 2026
 
+/// In memory where the machine has such a place: these tests start hundreds of stores, and power
+/// cuts are simulated.
+std::filesystem::path temporary_root();
+
 /// A directory of its own that is gone with the test.
 class TemporaryDirectory {
   public:
