@@ -11,8 +11,8 @@
 #include <fstream>
 #include <optional>
 
+#include "bench/poller.h"
 #include "bench/sink/journal.h"
-#include "bench/sink/poller.h"
 #include "bench/sink/server.h"
 #include "bench/sink/side_doors.h"
 
@@ -146,7 +146,7 @@ int run(Arguments& a) {
             fmt::format("{} descriptors are too few; raise ulimit -n", descriptors));
     options.connections_max = std::min(options.connections_max, descriptors - spare);
 
-    sink::Poller poller;
+    bench::Poller poller;
     sink::Server server(poller, shared, options);
     std::optional<sink::DnsServer> dns;
     if (!a.dns.empty())

@@ -42,13 +42,14 @@ struct Server::Connection {
     bool stalled = false;    // the session waits for its replies to be gone, and input waits for it
     bool holding = false;    // the reply to a message waits for its time
     bool closing = false;    // after the last reply
+    bool cut = false;        // without waiting for the client
     bool shut_down = false;  // our side is closed; waiting for theirs
     bool gone = false;
 
     int fd() const { return socket.fd(); }
 };
 
-Server::Server(Poller& poller, Shared& shared, ServerOptions options)
+Server::Server(bench::Poller& poller, Shared& shared, ServerOptions options)
     : poller_(poller),
       shared_(shared),
       options_(std::move(options)),
@@ -185,7 +186,8 @@ void Server::apply(Connection& connection, Session::Next next) {
             connection.closing = true;
             return;
         case Session::Next::cut:
-            return close(connection);
+            connection.closing = connection.cut = true;
+            return;
     }
 }
 
@@ -212,6 +214,9 @@ void Server::send_replies(Connection& connection) {
         connection.replies.erase(0, size_t(count));
         connection.writable -= size_t(count);
     }
+    // What was answered before a cut still arrives: a message counted as accepted is one the client
+    // knows of.
+    if (connection.cut && connection.replies.empty()) return close(connection);
     if (connection.closing && !connection.shut_down && connection.replies.empty()) {
         connection.shut_down = true;
         ::shutdown(connection.fd(), SHUT_WR);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/sink/poller.h"
+#include "bench/poller.h"
 #include "bench/sink/session.h"
 #include "bench/sink/socket.h"
 
@@ -28,7 +28,7 @@ struct ServerOptions {
 class Server {
   public:
     /// Listens at once. Throws std::runtime_error (address in use …).
-    Server(Poller& poller, Shared& shared, ServerOptions options);
+    Server(bench::Poller& poller, Shared& shared, ServerOptions options);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -66,7 +66,7 @@ class Server {
     void close_idle();
     Connection* find(const Due& due);
 
-    Poller& poller_;
+    bench::Poller& poller_;
     Shared& shared_;
     ServerOptions options_;
     std::vector<Listener> listeners_;

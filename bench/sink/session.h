@@ -42,7 +42,7 @@ class Session {
         hold,   // the reply to a message is ready but not written: call release() when its time has
                 // come
         close,  // write the replies, then close
-        cut,    // close at once, write nothing
+        cut,    // the same, without waiting for the client's close
     };
 
     explicit Session(Shared& shared);

@@ -30,7 +30,7 @@ std::string dns_over_tcp(std::string& request, const Zone& zone, Tally& tally) {
 
 }  // namespace
 
-RequestServer::RequestServer(Poller& poller, const bench::Endpoint& endpoint, After after,
+RequestServer::RequestServer(bench::Poller& poller, const bench::Endpoint& endpoint, After after,
                              Answer answer)
     : poller_(poller), after_(after), answer_(std::move(answer)), listener_(listen_on(endpoint)) {
     poller_.watch(listener_.fd(), EPOLLIN, [this](uint32_t) { on_acceptable(); });
@@ -65,7 +65,8 @@ void RequestServer::on_readable(int fd) {
     connections_.erase(fd);
 }
 
-DnsServer::DnsServer(Poller& poller, const bench::Endpoint& endpoint, Zone zone, Tally& tally)
+DnsServer::DnsServer(bench::Poller& poller, const bench::Endpoint& endpoint, Zone zone,
+                     Tally& tally)
     : zone_(std::move(zone)),
       tally_(tally),
       udp_(bind_udp(endpoint)),

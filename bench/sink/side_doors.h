@@ -5,7 +5,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "bench/sink/poller.h"
+#include "bench/poller.h"
 #include "bench/sink/socket.h"
 #include "bench/sink/zone.h"
 
@@ -24,7 +24,8 @@ class RequestServer {
     static constexpr size_t request_octets_max = 16 * 1024;
 
     /// Throws std::runtime_error when the endpoint cannot be had.
-    RequestServer(Poller& poller, const bench::Endpoint& endpoint, After after, Answer answer);
+    RequestServer(bench::Poller& poller, const bench::Endpoint& endpoint, After after,
+                  Answer answer);
 
     uint16_t port() const { return local_port(listener_.fd()); }
 
@@ -37,7 +38,7 @@ class RequestServer {
     void on_acceptable();
     void on_readable(int fd);
 
-    Poller& poller_;
+    bench::Poller& poller_;
     After after_;
     Answer answer_;
     Socket listener_;
@@ -47,7 +48,7 @@ class RequestServer {
 /// DNS on one address, UDP and TCP.
 class DnsServer {
   public:
-    DnsServer(Poller& poller, const bench::Endpoint& endpoint, Zone zone, Tally& tally);
+    DnsServer(bench::Poller& poller, const bench::Endpoint& endpoint, Zone zone, Tally& tally);
 
   private:
     void on_datagram();

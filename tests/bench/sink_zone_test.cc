@@ -72,7 +72,7 @@ TEST(SinkZone, OutlivesRandomQueries) {
 
 /// A client and the server in one thread: the kernel keeps what either of them wrote.
 struct Wire {
-    Poller poller;
+    bench::Poller poller;
     Shared shared;
     Server server;
     int fd;

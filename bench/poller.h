@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-namespace sink {
+namespace bench {
 
 class Poller {
   public:
@@ -35,4 +35,4 @@ class Poller {
         forgotten_;  // may be running: freed when the turn is over
 };
 
-}  // namespace sink
+}  // namespace bench

@@ -1,4 +1,4 @@
-#include "bench/sink/poller.h"
+#include "bench/poller.h"
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <stdexcept>
 
-namespace sink {
+namespace bench {
 namespace {
 
 constexpr int events_a_turn = 256;
@@ -54,4 +54,4 @@ int Poller::turn(std::chrono::milliseconds timeout) {
     return count < 0 ? 0 : count;
 }
 
-}  // namespace sink
+}  // namespace bench
