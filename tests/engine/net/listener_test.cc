@@ -87,6 +87,28 @@ TEST(Listener, EndsAWaitingAcceptWhenItIsClosed) {
     EXPECT_EQ(result->error().code, Errc::closed);
 }
 
+TEST(Listener, IsSharedBetweenReactors) {
+    Loop first;
+    Loop second;
+    const std::string path = socket_path("shared");
+    auto listener = *Listener::open(*first.reactor, unix_address(path));
+    const auto shared = *listener->share(*second.reactor);
+    std::optional<Result<int>> result;
+    second.scope.spawn(accept_once(*shared, result));
+    const int peer = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::connect(peer, unix_address(path).raw(), unix_address(path).size), 0);
+    second.run();
+    EXPECT_TRUE(result->has_value());
+    second.reactor->close_socket(**result);
+    shared->close();
+    EXPECT_EQ(access(path.c_str(), F_OK), 0) << "the first one still listens";
+    listener->close();
+    EXPECT_NE(access(path.c_str(), F_OK), 0);
+    first.settle();
+    second.settle();
+    ::close(peer);
+}
+
 /// No descriptor is free while it lives.
 struct NoDescriptors {
     NoDescriptors() {
