@@ -376,6 +376,27 @@ void put_tokens(FieldWriter& writer, std::string_view value) {
     }
 }
 
+/// The usual mailbox, "Ann Lee <ann@example.org>" or the address alone: letters, digits and blanks
+/// need no care, and most mails have one such per recipient.
+bool put_plain_mailbox(std::string& out, std::string_view name, std::string_view value) {
+    if (name.size() + 2 + value.size() > line_octets_aim) return false;
+    std::string_view address = value;
+    if (size_t open = value.find(" <"); open != std::string_view::npos && value.ends_with('>')) {
+        bool plain = open > 0 && value[0] != ' ' && value[open - 1] != ' ' &&
+                     std::ranges::all_of(value.substr(0, open), [](char c) {
+                         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                                (c >= 'A' && c <= 'Z') || c == ' ';
+                     });
+        if (!plain) return false;
+        address = value.substr(open + 2, value.size() - open - 3);
+    }
+    // Marks are control characters, which no address has; a quoted local part or a comma takes the
+    // long way.
+    if (!is_ascii(address) || address.starts_with('"') || !split_address(address)) return false;
+    out.append(name).append(": ").append(value).append("\r\n");
+    return true;
+}
+
 }  // namespace
 
 FieldKind field_kind(std::string_view name) {
@@ -485,6 +506,7 @@ void append_field(std::string& out, std::string_view name, FieldKind kind, std::
         if (!shown.empty()) out.append(name).append(": ").append(shown).append("\r\n");
         return;
     }
+    if (kind == FieldKind::mailboxes && put_plain_mailbox(out, name, value)) return;
     size_t start = out.size();
     FieldWriter writer(out, name);
     bool any = true;

@@ -164,10 +164,7 @@ void UringReactor::on_arrival(Socket& socket, const io_uring_cqe& cqe) {
         pool_.take(arrival.buffer);
         if (cqe.res <= 0) pool_.give(arrival.buffer);
     }
-    // For a receive this means that the pool is empty; for an accept it is the kernel's own
-    // trouble.
-    const bool no_buffer = cqe.res == -ENOBUFS && !socket.listener;
-    const bool nothing = no_buffer || cqe.res == -ECANCELED || cqe.res == -EINTR;
+    const bool nothing = cqe.res == -ENOBUFS || cqe.res == -ECANCELED || cqe.res == -EINTR;
     if (!nothing) socket.inbox.push_back(arrival);
     if (socket.closing) {
         drop_inbox(socket);
@@ -182,7 +179,7 @@ void UringReactor::on_arrival(Socket& socket, const io_uring_cqe& cqe) {
     if (socket.waiter != nullptr && !socket.inbox.empty()) deliver(socket);
 
     if (!socket.armed && socket.waiter != nullptr && !socket.starved) {
-        if (no_buffer)
+        if (cqe.res == -ENOBUFS)
             starve(socket);
         else
             arm(socket);
