@@ -73,6 +73,7 @@ Corpus::Corpus(CorpusOptions options) : options_(std::move(options)) {
                         {{"from", "Load <news@load.test>"},
                          {"subject", options_.vars > 0 ? "Load for {{v0}}" : "Load"},
                          {"text", text(options_.size, options_.vars, "\n")}}}};
+    if (!options_.send_at.empty()) job["send_at"] = options_.send_at;
     job_line_ = job.dump();
     job_ = job_line_.substr(1, job_line_.size() - 2);
     job_line_ += '\n';

@@ -30,6 +30,7 @@ struct CorpusOptions {
     std::string from = "bounce@load.test";
     std::string campaign = "load";
     std::string job_class = "bulk";
+    std::string send_at;   // RFC 3339; empty: at once
     uint64_t size = 2048;  // octets of the text
     unsigned vars = 0;     // placeholders in it, and variables of each recipient
     uint64_t first = 0;    // number of the first recipient

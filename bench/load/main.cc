@@ -32,6 +32,8 @@ void declare(CLI::App& app, Arguments& a) {
     app.add_option("--from", a.corpus.from, "envelope sender")->capture_default_str();
     app.add_option("--campaign", a.corpus.campaign, "of the jobs")->capture_default_str();
     app.add_option("--class", a.corpus.job_class, "transactional or bulk")->capture_default_str();
+    app.add_option("--send-at", a.corpus.send_at,
+                   "of the jobs, RFC 3339: accept now, deliver then");
     app.add_option("--first", a.corpus.first, "number of the first recipient");
     app.add_option("--patience", a.patience, "give up when nothing is answered for so long")
         ->capture_default_str();

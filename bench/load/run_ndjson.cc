@@ -16,6 +16,13 @@ constexpr size_t piece_octets = 64 * 1024;  // of one HTTP chunk
 constexpr size_t unsent_octets_max = 256 * 1024;
 constexpr size_t error_octets_max = 300;
 
+/// A batch's "rejected" lists the recipients that are refused, the total's counts them.
+bool refuses(const nlohmann::json& line) {
+    auto rejected = line.find("rejected");
+    if (rejected == line.end()) return false;
+    return rejected->is_number() ? *rejected > 0 : !rejected->empty();
+}
+
 class NdjsonRun {
   public:
     NdjsonRun(const RunOptions& options, const Corpus& corpus, Progress& progress)
@@ -121,8 +128,7 @@ class NdjsonRun {
             auto text = std::string_view(body).substr(start, end - start);
             auto line = nlohmann::json::parse(text, nullptr, false);
             if (!line.is_object()) continue;
-            bool refused =
-                line.contains("errors") || (line.contains("rejected") && !line["rejected"].empty());
+            bool refused = line.contains("errors") || refuses(line);
             if (refused && first_refusal_.empty())
                 first_refusal_ = text.substr(0, error_octets_max);
             if (!line.contains("job")) continue;

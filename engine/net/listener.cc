@@ -1,5 +1,6 @@
 #include "engine/net/listener.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ Result<std::unique_ptr<Listener>> Listener::open(Reactor& reactor, SocketAddress
     if (!fd) return std::unexpected(std::move(fd).error());
     std::unique_ptr<Listener> listener(new Listener(reactor, *fd, address));
     if (local) {
+        listener->owns_path_ = true;
         if (::chmod(address.ip().c_str(), 0660) < 0) {
             return std::unexpected(error_of(-errno, "chmod of " + address.ip()));
         }
@@ -69,6 +71,12 @@ Result<std::unique_ptr<Listener>> Listener::open(Reactor& reactor, SocketAddress
     return listener;
 }
 
+Result<std::unique_ptr<Listener>> Listener::share(Reactor& reactor) const {
+    const int fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return std::unexpected(error_of(-errno, "dup of " + address_.to_string()));
+    return std::unique_ptr<Listener>(new Listener(reactor, fd, address_));
+}
+
 Listener::~Listener() {
     CHECK(!accepting_, "a listener was destroyed while a task accepts");
     close();
@@ -76,7 +84,7 @@ Listener::~Listener() {
 
 void Listener::close() {
     if (fd_ < 0) return;
-    if (address_.family() == AF_UNIX) ::unlink(address_.ip().c_str());
+    if (owns_path_) ::unlink(address_.ip().c_str());
     if (accepting_) reactor_.cancel(operation_);
     reactor_.close_socket(std::exchange(fd_, -1));
 }

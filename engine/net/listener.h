@@ -14,6 +14,9 @@ class Listener {
     /// address), system; with the address.
     static Result<std::unique_ptr<Listener>> open(Reactor& reactor, SocketAddress address,
                                                   int backlog = backlog_default);
+    /// The same socket for another reactor: whichever is free first accepts. For Unix sockets,
+    /// which cannot be bound twice; on TCP let every shard open() its own.
+    Result<std::unique_ptr<Listener>> share(Reactor& reactor) const;
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
     ~Listener();  // no accept may be under way
@@ -30,6 +33,7 @@ class Listener {
     Reactor& reactor_;
     int fd_;
     SocketAddress address_;
+    bool owns_path_ = false;  // of a Unix socket: it goes with this listener
     bool accepting_ = false;
     Op operation_;  // the accept or the pause under way
 };

@@ -164,7 +164,10 @@ void UringReactor::on_arrival(Socket& socket, const io_uring_cqe& cqe) {
         pool_.take(arrival.buffer);
         if (cqe.res <= 0) pool_.give(arrival.buffer);
     }
-    const bool nothing = cqe.res == -ENOBUFS || cqe.res == -ECANCELED || cqe.res == -EINTR;
+    // For a receive this means that the pool is empty; for an accept it is the kernel's own
+    // trouble.
+    const bool no_buffer = cqe.res == -ENOBUFS && !socket.listener;
+    const bool nothing = no_buffer || cqe.res == -ECANCELED || cqe.res == -EINTR;
     if (!nothing) socket.inbox.push_back(arrival);
     if (socket.closing) {
         drop_inbox(socket);
@@ -179,7 +182,7 @@ void UringReactor::on_arrival(Socket& socket, const io_uring_cqe& cqe) {
     if (socket.waiter != nullptr && !socket.inbox.empty()) deliver(socket);
 
     if (!socket.armed && socket.waiter != nullptr && !socket.starved) {
-        if (cqe.res == -ENOBUFS)
+        if (no_buffer)
             starve(socket);
         else
             arm(socket);

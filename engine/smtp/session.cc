@@ -100,9 +100,9 @@ struct Session::State {
     Task<Result<Reply>> reply(std::chrono::milliseconds allowed, std::string_view to);
     Task<Result<Reply>> command(std::string line, std::string_view name);
     Task<std::expected<void, Verdict>> introduce(std::string ehlo_name);
-    Task<> send_envelope(const Mail& mail, Transaction& transaction);
-    Task<> send_content(const Mail& mail, Transaction& transaction);
-    Task<> take_reply(Step step, Transaction& transaction);
+    Task<> send_envelope(const Mail* mail, Transaction* transaction);
+    Task<> send_content(const Mail* mail, Transaction* transaction);
+    Task<> take_reply(Step step, Transaction* transaction);
 };
 
 Session::Session(Stream& stream, Clock& clock, SmtpTimeouts timeouts)
@@ -139,8 +139,8 @@ Task<Outcome> Session::transact(Mail mail) {
         s.transactions > 0 ? Transaction::Connection::reused : Transaction::Connection::fresh);
     ++s.transactions;
     s.phase = State::Phase::busy;
-    co_await s.send_envelope(mail, transaction);
-    if (transaction.wants(Step::content)) co_await s.send_content(mail, transaction);
+    co_await s.send_envelope(&mail, &transaction);
+    if (transaction.wants(Step::content)) co_await s.send_content(&mail, &transaction);
 
     s.left_open = transaction.left_open();
     Outcome outcome = std::move(transaction).outcome();
@@ -213,46 +213,46 @@ Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_na
 }
 
 /// The envelope in groups: all of it where the host takes PIPELINING, else groups of one.
-Task<> Session::State::send_envelope(const Mail& mail, Transaction& transaction) {
-    const Envelope envelope(mail, capabilities,
+Task<> Session::State::send_envelope(const Mail* mail, Transaction* transaction) {
+    const Envelope envelope(*mail, capabilities,
                             left_open ? Envelope::Before::reset : Envelope::Before::nothing);
     const size_t group_max =
-        transaction.pace() == Transaction::Pace::grouped ? group_commands_max : 1;
+        transaction->pace() == Transaction::Pace::grouped ? group_commands_max : 1;
     for (size_t first = 0; first < envelope.size(); first += group_max) {
-        if (!transaction.wants(envelope.step(first))) co_return;
+        if (!transaction->wants(envelope.step(first))) co_return;
         if (replies.has_more()) {
-            co_return transaction.lost(envelope.step(first), out_of_turn);
+            co_return transaction->lost(envelope.step(first), out_of_turn);
         }
         const size_t count = std::min(group_max, envelope.size() - first);
         const std::string_view chunks[] = {envelope.bytes(first, count)};
         co_await write(chunks, timeouts.command);
         for (size_t i = first; i < first + count; ++i) {
             co_await take_reply(envelope.step(i), transaction);
-            if (transaction.broken()) co_return;
+            if (transaction->broken()) co_return;
         }
     }
 }
 
-Task<> Session::State::send_content(const Mail& mail, Transaction& transaction) {
+Task<> Session::State::send_content(const Mail* mail, Transaction* transaction) {
     // 354 although every recipient was refused: a lone dot, so that nobody gets anything (RFC
     // 2920 3.1).
-    DotStuffer wire(transaction.accepted() > 0 ? std::string_view(*mail.content) : "");
+    DotStuffer wire(transaction->accepted() > 0 ? std::string_view(*mail->content) : "");
     for (auto block = wire.next(); !block.empty() && !write_failed; block = wire.next()) {
         co_await write(block, timeouts.body);
     }
-    if (!write_failed) transaction.content_is_out();
+    if (!write_failed) transaction->content_is_out();
     co_await take_reply(Step::content, transaction);
 }
 
-Task<> Session::State::take_reply(Step step, Transaction& transaction) {
+Task<> Session::State::take_reply(Step step, Transaction* transaction) {
     const auto allowed = step == Step::content ? timeouts.final
                          : step == Step::data  ? timeouts.data
                                                : timeouts.command;
     Result<Reply> result = co_await reply(allowed, name_of(step));
     if (result) {
-        transaction.take(step, *result);
+        transaction->take(step, *result);
     } else {
-        transaction.lost(step, std::move(result.error().what));
+        transaction->lost(step, std::move(result.error().what));
     }
 }
 
