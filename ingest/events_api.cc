@@ -1,0 +1,149 @@
+#include "ingest/events_api.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "ingest/api_error.h"
+#include "ingest/event_json.h"
+#include "ingest/units.h"
+
+namespace ingest {
+
+using engine::Instant;
+using engine::Task;
+
+namespace {
+
+struct EventQuery {
+    uint64_t after = 0;
+    uint64_t limit = EventLimits::events_default;
+    std::chrono::milliseconds wait{0};
+    uint32_t types = 0;  // a bit per type; 0: all
+    std::string campaign, to;
+
+    bool takes(const storage::Event& event) const {
+        if (types != 0 && !(types & (1u << static_cast<unsigned>(event.type)))) return false;
+        return (campaign.empty() || event.campaign == campaign) && (to.empty() || event.to == to);
+    }
+};
+
+std::expected<uint32_t, std::string> read_types(std::string_view list) {
+    uint32_t out = 0;
+    while (!list.empty()) {
+        const size_t end = std::min(list.find(','), list.size());
+        const auto type = parse_event_type(list.substr(0, end));
+        if (!type) {
+            return std::unexpected(
+                "is not a list of event types: accepted, delivered, deferred, bounced, expired, "
+                "cancelled, suppressed, "
+                "complaint, async_bounce");
+        }
+        out |= 1u << static_cast<unsigned>(*type);
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return out;
+}
+
+std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request) {
+    EventQuery out;
+    BadRequest bad;
+    const auto wrong = [&](const std::string& name, std::string message) {
+        bad.errors.push_back({"parameter.value", std::move(message), "?" + name, {}});
+    };
+    for (const auto& [name, value] : request.query) {
+        if (name == "after") {
+            const auto after = parse_count(value, UINT64_MAX);
+            after ? void(out.after = *after) : wrong(name, after.error());
+        } else if (name == "limit") {
+            const auto limit = parse_count(value, EventLimits::events_max);
+            limit ? void(out.limit = std::max<uint64_t>(*limit, 1)) : wrong(name, limit.error());
+        } else if (name == "wait") {
+            const auto wait = parse_duration(value);
+            wait
+                ? void(out.wait = std::min<std::chrono::milliseconds>(*wait, EventLimits::wait_max))
+                : wrong(name, wait.error());
+        } else if (name == "type") {
+            const auto types = read_types(value);
+            types ? void(out.types = *types) : wrong(name, types.error());
+        } else if (name == "campaign") {
+            out.campaign = value;
+        } else if (name == "to") {
+            out.to = value;
+        } else {
+            bad.errors.push_back({"parameter.unknown", "there is no such parameter",
+                                  "?" + name.substr(0, 64),
+                                  "known are: after, limit, wait, type, campaign, to"});
+        }
+    }
+    if (bad.errors.empty()) return out;
+    return std::unexpected(std::move(bad));
+}
+
+/// What one request has read so far. Worked on by the worker while the shard does other things.
+struct EventPage {
+    EventQuery query;
+    uint64_t cursor = 0;  // every event up to here was looked at
+    uint64_t scanned = 0, found = 0;
+    std::string lines;
+    std::string error;  // of the store
+
+    bool full() const {
+        return found >= query.limit || scanned >= EventLimits::scanned_max ||
+               lines.size() >= EventLimits::answer_bytes_max;
+    }
+    void read(storage::Store& store) {
+        const auto events = store.events(cursor, EventLimits::page);
+        if (!events) {
+            error = events.error().what;
+            return;
+        }
+        for (const storage::Event& event : *events) {
+            if (full()) return;
+            cursor = event.seq;
+            ++scanned;
+            if (!query.takes(event)) continue;
+            ++found;
+            append_event(lines, event);
+            lines += '\n';
+        }
+    }
+};
+
+/// Until there is something to tell, the wait is over or this node stops.
+Task<> fill(EventPage* page, HttpContext* context) {
+    const Instant deadline = context->reactor.now() + page->query.wait;
+    while (true) {
+        while (!page->full() && page->error.empty() && page->cursor < context->feed.last()) {
+            const uint64_t before = page->cursor;
+            co_await context->worker.run([&] { page->read(context->store); });
+            if (page->cursor == before) break;
+        }
+        if (page->found > 0 || page->full() || !page->error.empty()) co_return;
+        if (context->draining || context->reactor.now() >= deadline) co_return;
+        // In slices, so that a stop is noticed.
+        co_await context->feed.wait_beyond(
+            page->cursor,
+            std::min<Instant>(deadline, context->reactor.now() + HttpLimits::drain_check));
+    }
+}
+
+}  // namespace
+
+Task<> get_events(HttpConnection& connection, const HttpRequest& request, HttpContext& context) {
+    auto query = read_query(request);
+    if (!query) co_return co_await connection.answer(to_answer(query.error()));
+    EventPage page{.query = *std::move(query)};
+    page.cursor = page.query.after;
+    co_await fill(&page, &context);
+    if (!page.error.empty()) {
+        co_return co_await connection.answer(
+            to_answer(503, {"storage.failed", page.error, {}, {}}));
+    }
+    HttpAnswer answer{.body = std::move(page.lines), .content_type = "application/x-ndjson"};
+    answer.fields.emplace_back("Sluice-Cursor", std::to_string(page.cursor));
+    answer.fields.emplace_back("Sluice-First", std::to_string(context.store.first_event()));
+    co_await connection.answer(std::move(answer));
+}
+
+}  // namespace ingest

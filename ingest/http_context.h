@@ -1,0 +1,36 @@
+// What every HTTP handler of one shard may use. Made once per shard by the daemon; outlives its
+// connections.
+#pragma once
+
+#include <string>
+
+#include "engine/delivery/feed.h"
+#include "engine/delivery/intake.h"
+#include "engine/delivery/node.h"
+#include "engine/reactor/reactor.h"
+#include "engine/reactor/shards.h"
+#include "engine/reactor/worker.h"
+#include "ingest/idempotency.h"
+#include "ingest/job_json.h"
+#include "metrics/metric.h"
+#include "storage/store.h"
+
+namespace ingest {
+
+struct HttpContext {
+    engine::Reactor& reactor;
+    engine::Post& post;
+    engine::Worker& worker;  // for reads of the store, which blocks, and for parsing what is large
+    storage::Store& store;
+    engine::Intake& intake;
+    engine::Feed& feed;
+    engine::Node& node;
+    metrics::Registry& metrics;
+    IdempotencyKeys& idempotency;  // one for the whole daemon
+    const bool& draining;
+    std::string node_name;
+    std::string version;
+    JobReader reader{};  // its buffers serve one small request after the other
+};
+
+}  // namespace ingest
