@@ -417,7 +417,7 @@ class WholeRun(unittest.TestCase):
 
 def ledger(daemon):
     """Counts by tenant; every line checked against the law of the ledger."""
-    tenants = daemon.get("/v1/status")["ledger"]
+    tenants = daemon.get("/v1/status")["tenants"]
     for name, counts in tenants.items():
         ended = sum(counts.get(kind, 0) for kind in TERMINAL)
         assert counts["accepted"] == ended + counts["open"], f"{name}: {counts}"

@@ -32,7 +32,7 @@ class Lifecycle(unittest.TestCase):
         self.assertLess(at_stop, 600, "there was nothing left to do at the stop: the test shows nothing")
         daemon.start()
         wait_until(lambda: len(set(receiver.recipients())) == 600, 120, "the rest after the restart")
-        wait_until(lambda: daemon.get("/v1/status")["ledger"]["default"]["open"] == 0, 30, "nothing open")
+        wait_until(lambda: daemon.get("/v1/status")["tenants"]["default"]["open"] == 0, 30, "nothing open")
         self.assertEqual(sorted(receiver.recipients()), sorted(recipients), "an orderly stop makes no duplicates")
         print(f"      stopped in {seconds:.1f} s with {at_stop} of 600 delivered")
 
