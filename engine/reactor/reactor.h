@@ -63,7 +63,7 @@ class Source {
 class Reactor : public Clock {
   public:
     virtual Result<int> open_socket(int family, const SocketAddress* bind_to) = 0;  // a stream socket, NODELAY; for operations of this reactor only
-    virtual Result<int> listen_on(const SocketAddress& address, int backlog) = 0;   // TCP or Unix; REUSEADDR, REUSEPORT
+    virtual Result<int> listen_on(const SocketAddress& address, int backlog) = 0;   // TCP or Unix; REUSEADDR
     virtual Result<SocketAddress> local_address(int fd) const = 0;
     virtual Result<SocketAddress> peer_address(int fd) const = 0;
     /// Cancels what is pending on fd (it completes with -ECANCELED) and closes it.

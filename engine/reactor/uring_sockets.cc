@@ -50,9 +50,8 @@ Result<int> UringReactor::listen_on(const SocketAddress& address, int backlog) {
     if (fd < 0) return std::unexpected(error_of(-errno, "socket"));
     const bool tcp = address.family() != AF_UNIX;
     if (tcp) {
+        // Not SO_REUSEPORT: a second daemon on the port must be refused, not share its connections.
         set_option(fd, SOL_SOCKET, SO_REUSEADDR);
-        set_option(fd, SOL_SOCKET,
-                   SO_REUSEPORT);  // every shard has its own listener on the same port
         set_option(fd, IPPROTO_TCP, TCP_NODELAY);  // accepted sockets inherit it
         if (address.family() == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     }
