@@ -1,6 +1,7 @@
 #include "metrics/metric.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "metrics/check.h"
 #include "metrics/series.h"

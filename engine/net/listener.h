@@ -1,6 +1,8 @@
 // Listener: accepts connections on a TCP port or a Unix socket.
 #pragma once
 
+#include <memory>
+
 #include "engine/net/stream.h"
 
 namespace engine {
