@@ -1,4 +1,6 @@
 // The load generator: what it makes, what it reads, and a run of it against the sink.
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <set>

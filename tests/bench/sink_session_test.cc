@@ -1,6 +1,8 @@
 // The sink's SMTP session, without sockets.
 #include "bench/sink/session.h"
 
+#include <gtest/gtest.h>
+
 #include <fmt/format.h>
 
 #include <filesystem>

@@ -1,4 +1,6 @@
 // The sink's DNS answers, and its server over real sockets.
+#include <gtest/gtest.h>
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>

@@ -2,6 +2,8 @@
 // crash.
 #include "storage/codec.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
 
 #include "storage/keys.h"

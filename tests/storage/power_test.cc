@@ -1,5 +1,7 @@
 // After a power cut every acknowledged commit is there as a whole, and one that was not
 // acknowledged is there as a whole or not at all.
+#include <gtest/gtest.h>
+
 #include <thread>
 
 #include "storage/store.h"

@@ -1,4 +1,6 @@
 #include "engine/dns/domain_name.h"
+#include <gtest/gtest.h>
+
 
 namespace engine {
 

@@ -3,6 +3,8 @@
 #include "engine/dns/resolver.h"
 #include "engine/reactor/uring_reactor.h"
 #include "tests/engine/dns/support/dnsmasq.h"
+#include <gtest/gtest.h>
+
 
 namespace engine {
 

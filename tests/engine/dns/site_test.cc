@@ -1,6 +1,8 @@
 #include "engine/dns/site.h"
 
 #include "engine/dns/resolver.h"
+#include <gtest/gtest.h>
+
 
 namespace engine {
 

@@ -1,4 +1,6 @@
 #include "engine/dns/ttl_cache.h"
+#include <gtest/gtest.h>
+
 
 namespace engine {
 
