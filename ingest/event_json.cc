@@ -1,5 +1,6 @@
 #include "ingest/event_json.h"
 
+#include <algorithm>
 #include <array>
 
 #include "engine/delivery/intake.h"

@@ -1,5 +1,6 @@
 #include "ingest/messages_api.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 

@@ -1,0 +1,225 @@
+#include "ingest/daemon.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "ingest/node_shard.h"
+#include "ingest/version.h"
+#include "metrics/catalog.h"
+#include "metrics/exposer.h"
+#include "metrics/log.h"
+#include "storage/store.h"
+
+namespace ingest {
+
+namespace catalog = metrics::catalog;
+
+namespace {
+
+constexpr rlim_t descriptors_min = 512;  // RocksDB, listeners, DNS and a few hundred connections
+constexpr auto drain_overrun = std::chrono::seconds(5);
+
+int refuse(const std::string& why) {
+    std::fprintf(stderr, "sluice: %s\n", why.c_str());
+    return 1;
+}
+
+/// Signals are taken by sigtimedwait on the main thread only; every other thread inherits the
+/// block.
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+std::expected<void, std::string> raise_descriptor_limit() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= descriptors_min) return {};
+    return std::unexpected(
+        fmt::format("only {} file descriptors are allowed and at least {} are needed; raise "
+                    "them with 'ulimit -n' or LimitNOFILE= in the unit",
+                    limit.rlim_cur, descriptors_min));
+}
+
+using QueuesByShard = std::vector<NodeShard::Queues>;
+
+std::expected<QueuesByShard, std::string> queues_on_disk(storage::Store& store,
+                                                         engine::ShardId shards) {
+    auto rows = store.queues();
+    if (!rows) return std::unexpected(rows.error().what);
+    QueuesByShard queues(shards);
+    for (auto& row : *rows)
+        queues[engine::DeliveryShard::home_of(row.second.domain, shards)].push_back(std::move(row));
+    return queues;
+}
+
+/// Deliveries that the ledger counts as open and no row explains, or the other way round. Commits
+/// go on meanwhile, so a reading counts only when the rows stood still around it.
+std::optional<double> unaccounted(const storage::Store& store) {
+    for (int i = 0; i < 20; ++i) {
+        const auto [before, exact] = store.delivery_rows();
+        if (!exact) return std::nullopt;
+        int64_t open = 0;
+        for (const auto& [tenant, counts] : store.ledger())
+            open += static_cast<int64_t>(counts.open());
+        if (store.delivery_rows().first == before) return static_cast<double>(open - before);
+    }
+    return std::nullopt;
+}
+
+void observe_store(metrics::Registry& registry, const NodeShared& shared) {
+    const storage::Store& store = shared.store;
+    registry.gauge(catalog::storage_free).set(static_cast<double>(store.free_bytes()));
+    registry.gauge(catalog::queue_bytes).set(static_cast<double>(store.data_bytes()));
+    if (const auto difference = unaccounted(store))
+        registry.gauge(catalog::unaccounted_deliveries).set(*difference);
+    uint64_t elsewhere = 0;
+    for (const NodeShard* shard : shared.shards) {
+        const auto status = shard->published();
+        elsewhere += status.ready + status.sending;
+    }
+    const auto [rows, exact] = store.delivery_rows();
+    if (exact)
+        registry.gauge(catalog::queue_messages, {"scheduled"})
+            .set(std::max(0.0, static_cast<double>(rows) - static_cast<double>(elsewhere)));
+}
+
+class Daemon {
+  public:
+    explicit Daemon(const Config& config) : config_(config) {}
+
+    std::expected<void, std::string> start();
+    /// Until a signal asks for the end and everything has drained. False: the bound was overrun.
+    bool run(const sigset_t& signals);
+    void end();
+
+  private:
+    engine::ShardId shard_count() const;
+
+    const Config& config_;
+    std::unique_ptr<storage::Store> store_;
+    std::unique_ptr<NodeShared> shared_;
+    std::vector<std::unique_ptr<NodeShard>> shards_;
+    std::unique_ptr<metrics::Exposer> exposer_;
+};
+
+engine::ShardId Daemon::shard_count() const {
+    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+    const unsigned wanted = config_.shards == 0 ? cores : config_.shards;
+    return static_cast<engine::ShardId>(std::min(wanted, 1u << engine::IdMaker::shard_bits));
+}
+
+std::expected<void, std::string> Daemon::start() {
+    if (auto enough = raise_descriptor_limit(); !enough) return enough;
+    if (auto ring = engine::UringReactor::probe(); !ring) return std::unexpected(ring.error().what);
+    auto store = storage::Store::open({.data_dir = config_.data_dir});
+    if (!store) return std::unexpected(store.error().what);
+    store_ = std::move(*store);
+
+    const engine::ShardId count = shard_count();
+    shared_ = std::make_unique<NodeShared>(config_, *store_, count);
+    for (engine::ShardId id = 0; id < count; ++id) {
+        auto reactor = engine::UringReactor::create();
+        if (!reactor) return std::unexpected(reactor.error().what);
+        auto dns = engine::CaresClient::create(**reactor, {.servers = config_.dns_servers});
+        if (!dns) return std::unexpected(dns.error().what);
+        shards_.push_back(
+            std::make_unique<NodeShard>(*shared_, id, std::move(*reactor), std::move(*dns)));
+    }
+    if (auto listening = shards_.front()->listen(); !listening)
+        return std::unexpected(listening.error().what);
+    if (!config_.listen.metrics.empty()) {
+        auto exposer = metrics::Exposer::start(config_.listen.metrics, version);
+        if (!exposer) return std::unexpected(exposer.error());
+        exposer_ = std::move(*exposer);
+        for (const auto& shard : shards_) exposer_->add(shard->metrics());
+        exposer_->on_scrape(
+            [this](metrics::Registry& registry) { observe_store(registry, *shared_); });
+    }
+    auto queues = queues_on_disk(*store_, count);
+    if (!queues) return std::unexpected(queues.error());
+    size_t found = 0;
+    for (engine::ShardId id = 0; id < count; ++id) {
+        found += (*queues)[id].size();
+        shards_[id]->start(std::move((*queues)[id]));
+    }
+    metrics::log::info("daemon.ready", {{"version", version},
+                                        {"node", shared_->settings->node_name},
+                                        {"shards", count},
+                                        {"boot", store_->boot()},
+                                        {"queues", found},
+                                        {"data_dir", config_.data_dir.string()}});
+    return {};
+}
+
+bool Daemon::run(const sigset_t& signals) {
+    using Clock = std::chrono::steady_clock;
+    std::optional<Clock::time_point> overrun_at;
+    while (shared_->drained.load(std::memory_order_acquire) < shards_.size()) {
+        const timespec look{.tv_sec = overrun_at ? 0 : 1, .tv_nsec = overrun_at ? 20'000'000 : 0};
+        const int signal = sigtimedwait(&signals, nullptr, &look);
+        if (signal == SIGHUP)
+            metrics::log::warn("daemon.no_reload",
+                               {{"hint", "restart to apply a changed configuration"}});
+        if (signal == SIGTERM || signal == SIGINT) {
+            if (overrun_at) {
+                metrics::log::warn("daemon.stopped_at_once", {{"why", "a second signal"}});
+                return false;
+            }
+            metrics::log::info("daemon.stopping",
+                               {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+            overrun_at = Clock::now() + shared_->settings->drain + drain_overrun;
+            shared_->gate.close_for_drain();
+            for (const auto& shard : shards_) shard->stop();
+        }
+        if (overrun_at && Clock::now() > *overrun_at) {
+            metrics::log::warn("daemon.drain_overrun",
+                               {{"hint", "what was not recorded is sent again after a restart"}});
+            return false;
+        }
+    }
+    return true;
+}
+
+void Daemon::end() {
+    exposer_.reset();
+    for (const auto& shard : shards_) shard->join();
+    metrics::log::info("daemon.stopped");
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+    const sigset_t signals = block_signals();
+    metrics::log::start({.level = config.log_level});
+    for (const std::string& warning : config.warnings)
+        metrics::log::warn("config", {{"warning", warning}});
+    int code = 0;
+    {
+        Daemon daemon(config);
+        if (const auto started = daemon.start(); !started) {
+            code = refuse(started.error());
+        } else if (daemon.run(signals)) {
+            daemon.end();
+        } else {
+            metrics::log::stop();
+            std::_Exit(0);  // threads still hold what would be torn down; everything acknowledged
+                            // is on disk
+        }
+    }
+    metrics::log::stop();
+    return code;
+}
+
+}  // namespace ingest

@@ -1,0 +1,251 @@
+#include "ingest/node_shard.h"
+
+#include <algorithm>
+
+#include "engine/net/tcp_stream.h"
+#include "engine/reactor/call.h"
+#include "engine/reactor/sleep.h"
+#include "ingest/http_api.h"
+#include "ingest/version.h"
+#include "metrics/catalog.h"
+#include "metrics/log.h"
+
+namespace ingest {
+
+namespace catalog = metrics::catalog;
+using engine::Task;
+
+namespace {
+
+constexpr auto publish_every = std::chrono::seconds(1);
+constexpr auto ingest_grace = std::chrono::seconds(3);  // for requests in hand when we stop
+constexpr auto drain_margin =
+    std::chrono::seconds(4);                // of the bound, for what is cut to be committed
+constexpr size_t connections_max = 10'000;  // of one shard's ingest
+
+std::string thread_name(const char* what, engine::ShardId id) {
+    return what + std::to_string(id);
+}
+
+}  // namespace
+
+NodeShared::NodeShared(const Config& from, storage::Store& with, engine::ShardId count)
+    : config(from),
+      settings(std::make_shared<const engine::Settings>(from.delivery)),
+      store(with),
+      exchange(count),
+      idempotency(count),
+      directory(count),
+      shards(count) {}
+
+class NodeShard::TurnWatch final : public engine::Source {
+  public:
+    explicit TurnWatch(NodeShard& shard)
+        : shard_(shard),
+          turns_(shard.metrics_.histogram(catalog::shard_turn, {std::to_string(shard.id_)})),
+          busy_(shard.metrics_.counter(catalog::shard_busy, {std::to_string(shard.id_)})) {}
+
+    bool drain() override {
+        const std::chrono::nanoseconds busy = shard_.reactor_->stats().busy;
+        const auto turn = busy - seen_;
+        seen_ = busy;
+        busy_.add(static_cast<uint64_t>(turn.count()));
+        turns_.observe(std::chrono::duration<double>(turn).count());
+        if (!pending()) return false;
+        begun_ = true;
+        shard_.background_.spawn(shard_.drain());
+        return true;
+    }
+    bool pending() const override { return !begun_ && asked_.load(std::memory_order_acquire); }
+    void ask() { asked_.store(true, std::memory_order_release); }
+
+  private:
+    NodeShard& shard_;
+    metrics::Histogram& turns_;
+    metrics::Counter& busy_;
+    std::chrono::nanoseconds seen_{0};
+    std::atomic<bool> asked_{false};
+    bool begun_ = false;
+};
+
+NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
+                     std::unique_ptr<engine::UringReactor> reactor,
+                     std::unique_ptr<engine::CaresClient> dns)
+    : shared_(shared),
+      id_(id),
+      reactor_(std::move(reactor)),
+      post_(shared.exchange.post(id)),
+      commits_(*reactor_, thread_name("commit", id)),
+      reads_(*reactor_, thread_name("read", id)),
+      dns_(std::move(dns)),
+      delivery_({*reactor_, post_, commits_, shared.store, *dns_, shared.gate,
+                 shared.content_memory, metrics_, shared.directory, shared.settings}),
+      http_{.reactor = *reactor_,
+            .post = post_,
+            .worker = reads_,
+            .store = shared.store,
+            .intake = delivery_.intake(),
+            .feed = delivery_.feed(),
+            .node = *this,
+            .metrics = metrics_,
+            .idempotency = shared.idempotency,
+            .draining = draining_,
+            .node_name = shared.settings->node_name,
+            .version = version},
+      smtp_{.clock = *reactor_,
+            .worker = reads_,
+            .intake = delivery_.intake(),
+            .metrics = metrics_,
+            .draining = draining_},
+      second_(*reactor_),
+      watch_(std::make_unique<TurnWatch>(*this)) {
+    shared.exchange.attach(id, *reactor_);
+    shared.idempotency.attach(post_);
+    shared.directory[id] = &delivery_;
+    shared.shards[id] = this;
+    reactor_->add_source(*watch_);
+}
+
+NodeShard::~NodeShard() = default;
+
+engine::Result<void> NodeShard::listen() {
+    const auto open = [this](const std::string& text, Protocol protocol) -> engine::Result<void> {
+        const auto address = engine::SocketAddress::parse(text);
+        if (!address) return engine::failure(engine::Errc::protocol, text + " is no address");
+        auto listener = engine::Listener::open(*reactor_, *address);
+        if (!listener) return std::unexpected(std::move(listener).error());
+        listeners_.emplace_back(std::move(*listener), protocol);
+        return {};
+    };
+    for (const std::string& address : shared_.config.listen.http)
+        if (auto opened = open(address, Protocol::http); !opened) return opened;
+    for (const std::string& address : shared_.config.listen.smtp)
+        if (auto opened = open(address, Protocol::smtp); !opened) return opened;
+    return {};
+}
+
+void NodeShard::start(Queues queues) {
+    thread_ = std::make_unique<engine::ShardThread>(
+        *reactor_, thread_name("shard", id_), std::nullopt,
+        [this, queues = std::move(queues)]() mutable {
+            delivery_.start(std::move(queues));
+            background_.spawn(publish());
+            for (auto& [listener, protocol] : listeners_)
+                listening_.spawn(accept_from(*listener, protocol));
+        });
+}
+
+void NodeShard::stop() {
+    watch_->ask();
+    reactor_->wake();
+}
+
+bool NodeShard::at_rest() const {
+    return connections_.running() == 0 && background_.running() == 0 && delivery_.at_rest();
+}
+
+Task<> NodeShard::accept_from(engine::Listener& listener, Protocol protocol) {
+    for (;;) {
+        const auto fd = co_await listener.accept();
+        if (!fd) {
+            if (fd.error().code == engine::Errc::closed) co_return;
+            metrics::log::warn("listen.accept_failed", {{"error", fd.error().what}});
+            continue;
+        }
+        // One shard accepts and hands the connections round: even, and a Unix socket has one
+        // listener only.
+        NodeShard* next = shared_.shards[next_shard_];
+        next_shard_ = static_cast<engine::ShardId>((next_shard_ + 1) % shared_.shards.size());
+        post_.send(next->id_,
+                   [next, socket = *fd, protocol] { next->take_connection(socket, protocol); });
+    }
+}
+
+void NodeShard::take_connection(int fd, Protocol protocol) {
+    if (draining_ || connections_.running() >= connections_max) {
+        reactor_->close_socket(fd);
+        return;
+    }
+    connections_.spawn(serve_connection(fd, protocol));
+}
+
+Task<> NodeShard::serve_connection(int fd, Protocol protocol) {
+    auto stream =
+        std::make_unique<engine::TcpStream>(*reactor_, fd, engine::peer_name(*reactor_, fd));
+    if (protocol == Protocol::http)
+        co_await serve_http(http_streams_.track(std::move(stream)), http_);
+    else
+        co_await serve_smtp(std::move(stream), &smtp_);
+}
+
+/// Makes the shard's state readable for other threads, once a second.
+Task<> NodeShard::publish() {
+    const auto gauge = [this](const char* state) -> metrics::Gauge& {
+        return metrics_.gauge(catalog::queue_messages, {state});
+    };
+    metrics::Gauge& ready = gauge("ready");
+    metrics::Gauge& sending = gauge("sending");
+    metrics::Gauge& oldest = metrics_.gauge(catalog::queue_oldest);
+    while (!draining_) {
+        const engine::DeliveryStatus now = delivery_.status();
+        ready.set(static_cast<double>(now.ready));
+        sending.set(static_cast<double>(now.sending));
+        oldest.set(now.oldest_seconds);
+        published_.scheduled.store(now.scheduled, std::memory_order_relaxed);
+        published_.ready.store(now.ready, std::memory_order_relaxed);
+        published_.sending.store(now.sending, std::memory_order_relaxed);
+        co_await second_.wait_until(reactor_->now() + publish_every);
+    }
+}
+
+engine::DeliveryStatus NodeShard::published() const {
+    return {.scheduled = published_.scheduled.load(std::memory_order_relaxed),
+            .ready = published_.ready.load(std::memory_order_relaxed),
+            .sending = published_.sending.load(std::memory_order_relaxed)};
+}
+
+Task<engine::DeliveryStatus> NodeShard::status() {
+    engine::DeliveryStatus sum;
+    for (NodeShard* shard : shared_.shards) {
+        const auto one = co_await engine::call(post_, shard->post_,
+                                               [shard] { return shard->delivery_.status(); });
+        sum.scheduled += one.scheduled;
+        sum.ready += one.ready;
+        sum.sending += one.sending;
+        sum.queues += one.queues;
+        sum.sites += one.sites;
+        sum.connections_busy += one.connections_busy;
+        sum.connections_idle += one.connections_idle;
+        sum.oldest_seconds = std::max(sum.oldest_seconds, one.oldest_seconds);
+        sum.draining |= one.draining;
+    }
+    // What waits on disk is in no shard's memory; the rows on disk are all there is.
+    if (const auto [rows, exact] = shared_.store.delivery_rows(); exact)
+        sum.scheduled = static_cast<uint64_t>(
+            std::max<int64_t>(rows - static_cast<int64_t>(sum.ready + sum.sending), 0));
+    co_return sum;
+}
+
+Task<> NodeShard::drain() {
+    draining_ = true;
+    second_.notify_all();
+    for (auto& [listener, protocol] : listeners_) listener->close();
+    co_await listening_.join();
+    engine::Scope ending;
+    ending.spawn(end_ingest());
+    co_await delivery_.drain(reactor_->now() + shared_.settings->drain - drain_margin);
+    co_await ending.join();
+    co_await dns_->stop();
+    shared_.drained.fetch_add(1, std::memory_order_release);
+}
+
+Task<> NodeShard::end_ingest() {
+    const engine::Instant patience = reactor_->now() + ingest_grace;
+    while (connections_.running() > 0 && reactor_->now() < patience)
+        co_await engine::sleep_for(*reactor_, std::chrono::milliseconds(10));
+    http_streams_.close_all();
+    smtp_.close_all();
+    co_await connections_.join();
+}
+
+}  // namespace ingest

@@ -1,0 +1,106 @@
+// NodeShard: everything that one shard of the daemon owns, from its ring to its ingest connections,
+// wired together.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "engine/delivery/delivery_shard.h"
+#include "engine/dns/cares_client.h"
+#include "engine/net/listener.h"
+#include "engine/reactor/exchange.h"
+#include "engine/reactor/shard_thread.h"
+#include "engine/reactor/thread_worker.h"
+#include "engine/reactor/uring_reactor.h"
+#include "ingest/config.h"
+#include "ingest/http_context.h"
+#include "ingest/idempotency.h"
+#include "ingest/open_streams.h"
+#include "ingest/smtp_server.h"
+
+namespace ingest {
+
+class NodeShard;
+
+/// What all shards share. The daemon owns it; it outlives them.
+struct NodeShared {
+    NodeShared(const Config& from, storage::Store& with, engine::ShardId shards);
+
+    const Config& config;
+    std::shared_ptr<const engine::Settings> settings;
+    storage::Store& store;
+    engine::Gate gate;
+    engine::ContentMemory content_memory;
+    engine::Exchange exchange;
+    IdempotencyKeys idempotency;
+    engine::ShardDirectory directory;  // filled before the first shard starts
+    std::vector<NodeShard*> shards;
+    std::atomic<unsigned> drained{0};  // shards that have nothing left to do
+};
+
+class NodeShard final : engine::Node {
+  public:
+    using Queues = std::vector<std::pair<storage::QueueId, storage::QueueInfo>>;
+
+    /// On the main thread, before any shard starts.
+    NodeShard(NodeShared& shared, engine::ShardId id, std::unique_ptr<engine::UringReactor> reactor,
+              std::unique_ptr<engine::CaresClient> dns);
+    ~NodeShard() override;
+
+    /// Binds what is to be listened on. On the main thread, for one shard: it hands the connections
+    /// round.
+    engine::Result<void> listen();
+    /// Starts the thread; it looks after `queues`, those of its domains that were on disk.
+    void start(Queues queues);
+    /// Any thread: ends in order, within the settings' bound. shared.drained counts up when done.
+    void stop();
+    /// Ends the thread. Only after every shard has drained.
+    void join() { thread_.reset(); }
+    /// True when nothing holds on to this shard's memory any more. After join().
+    bool at_rest() const;
+
+    const metrics::Registry& metrics() const { return metrics_; }
+    engine::DeliveryStatus published() const;  // any thread; as of the last second
+    engine::DeliveryShard& delivery() { return delivery_; }
+
+  private:
+    enum class Protocol : uint8_t { http, smtp };
+    /// Looks in once a turn: at the stop flag, and at how long the turn took.
+    class TurnWatch;
+
+    engine::Task<engine::DeliveryStatus> status() override;
+    engine::Task<> accept_from(engine::Listener& listener, Protocol protocol);
+    void take_connection(int fd, Protocol protocol);
+    engine::Task<> serve_connection(int fd, Protocol protocol);
+    engine::Task<> publish();
+    engine::Task<> drain();
+    engine::Task<> end_ingest();
+
+    NodeShared& shared_;
+    const engine::ShardId id_;
+    metrics::Registry metrics_;
+    std::unique_ptr<engine::UringReactor> reactor_;
+    engine::Post& post_;
+    engine::ThreadWorker commits_;  // the storage worker: commits and refills, in order
+    engine::ThreadWorker reads_;    // what the API reads, so that a long read delays no commit
+    std::unique_ptr<engine::CaresClient> dns_;
+    engine::DeliveryShard delivery_;
+    bool draining_ = false;
+    HttpContext http_;
+    SmtpServerContext smtp_;
+    std::vector<std::pair<std::unique_ptr<engine::Listener>, Protocol>> listeners_;
+    engine::ShardId next_shard_ = 0;  // that a connection is handed to
+    OpenStreams http_streams_;
+    engine::Signal second_;
+    engine::Scope listening_;
+    engine::Scope connections_;
+    engine::Scope background_;
+    std::unique_ptr<TurnWatch> watch_;
+    struct Published {
+        std::atomic<uint64_t> scheduled{0}, ready{0}, sending{0};
+    } published_;
+    std::unique_ptr<engine::ShardThread> thread_;
+};
+
+}  // namespace ingest
