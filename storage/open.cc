@@ -12,6 +12,7 @@
 
 #include "storage/errors.h"
 #include "storage/keys.h"
+#include "storage/log_check.h"
 #include "storage/range.h"
 #include "storage/state.h"
 
@@ -113,6 +114,7 @@ Result<void> Store::State::open() {
     rocksdb::DBOptions db_options = database_options(options.memory_bytes);
     if (own_env) db_options.env = own_env.get();
     db_options.listeners.push_back(std::make_shared<BackgroundErrors>(health, directory.string()));
+    if (auto sound = check_logs(*file_system, directory); !sound) return sound;
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
         rocksdb::DB::Open(db_options, directory.string(), family_descriptors(options.memory_bytes),
