@@ -1,6 +1,5 @@
 #include "engine/smtp/dot_stuff.h"
 
-#include "metrics/check.h"
 #include <utility>
 
 namespace engine {

@@ -12,10 +12,11 @@ namespace engine {
 
 class DotStuffer {
   public:
-    static constexpr size_t block_bytes = 256 * 1024;  // at most twice that goes out with one write
-    static constexpr size_t chunks_max = 64;           // of a block
-    static constexpr size_t copied_below = 1024;       // smaller pieces are gathered by copying
-    static constexpr size_t copied_max = 32 * 1024;    // of a block
+    static constexpr size_t block_bytes =
+        size_t{256} * 1024;                       // at most twice that goes out with one write
+    static constexpr size_t chunks_max = 64;      // of a block
+    static constexpr size_t copied_below = 1024;  // smaller pieces are gathered by copying
+    static constexpr size_t copied_max = size_t{32} * 1024;  // of a block
 
     /// `content` must outlive the stuffer.
     explicit DotStuffer(std::string_view content);

@@ -34,7 +34,7 @@ std::string in_words(const Error& error, std::chrono::milliseconds waited, std::
             return "timed out after " + std::to_string(waited.count() / 1000) + " s waiting for " +
                    reply;
         case Errc::closed:
-            return "the host closed the connection before " + reply;
+            return "the connection was closed before " + reply;
         case Errc::reset:
             return "the connection was cut before " + reply;
         default: {
