@@ -46,18 +46,34 @@ size_t SmtpData::take(std::string_view bytes) {
     return i;
 }
 
-/// Up to the line's CR, and with it.
+/// Whole lines as long as they begin without a dot, so that most content is copied once per
+/// segment.
 size_t SmtpData::take_text(std::string_view bytes) {
-    const size_t cr = bytes.find('\r');
-    const std::string_view text = bytes.substr(0, cr);
-    if (const size_t lf = text.find('\n'); lf != std::string_view::npos) {
-        progress_ = Progress::bare_lf;
-        return lf + 1;
+    size_t line = 0;
+    for (;;) {
+        const size_t cr = bytes.find('\r', line);
+        const std::string_view text = bytes.substr(line, cr - line);
+        if (const size_t lf = text.find('\n'); lf != std::string_view::npos) {
+            progress_ = Progress::bare_lf;
+            return line + lf + 1;
+        }
+        if (cr == std::string_view::npos) {
+            keep(bytes);
+            at_ = line == bytes.size() ? At::line_start : At::text;
+            return bytes.size();
+        }
+        if (!bytes.substr(cr + 1).starts_with('\n')) {  // bare, or its LF is still to come
+            keep(bytes.substr(0, cr));
+            at_ = At::cr;
+            return cr + 1;
+        }
+        line = cr + 2;
+        if (bytes.substr(line).starts_with('.')) {
+            keep(bytes.substr(0, line));
+            at_ = At::line_start;
+            return line;
+        }
     }
-    keep(text);
-    if (cr == std::string_view::npos) return text.size();
-    at_ = At::cr;
-    return cr + 1;
 }
 
 void SmtpData::keep(std::string_view bytes) {
