@@ -271,6 +271,7 @@ Task<> SmtpSession::data(std::string_view argument) {
     context_.in_hand_bytes -= in_hand;
     say(reply);
     if (reply.positive()) {
+        errors_ = 0;
         const std::chrono::duration<double> took = context_.clock.now() - last_octet;
         context_.metrics.histogram(metrics::catalog::ingest_ack_duration).observe(took.count());
     }
@@ -392,7 +393,9 @@ Task<> SmtpSession::linger() {
 }
 
 void SmtpSession::say(const SmtpReply& reply) {
-    if (!reply.positive()) ++errors_;
+    // Refused recipients are no errors: one message may have thousands of them and still be a good
+    // one.
+    if ((reply.code >= 500 && reply.code <= 503) || reply.code == 555) ++errors_;
     replies_ += reply.wire();
 }
 

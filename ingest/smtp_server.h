@@ -21,9 +21,12 @@ struct SmtpLimits {
                                                   << 20;  // of all messages that come in, per shard
     static constexpr size_t recipients_max = 10'000;      // per transaction
     static constexpr size_t command_octets_max = 4096;
-    static constexpr size_t errors_max = 20;                     // per session; then 421
-    static constexpr size_t replies_bytes_max = size_t{16} * 1024;       // gathered before they are written
-    static constexpr size_t compile_here_bytes_max = size_t{64} * 1024;  // larger messages: on the worker
+    static constexpr size_t errors_max =
+        20;  // of syntax and sequence since the last message; then 421
+    static constexpr size_t replies_bytes_max =
+        size_t{16} * 1024;  // gathered before they are written
+    static constexpr size_t compile_here_bytes_max =
+        size_t{64} * 1024;                          // larger messages: on the worker
     static constexpr std::chrono::minutes idle{5};  // for a command, and per read of content
     static constexpr std::chrono::seconds drain_notice{1};  // in which an idle session sees a drain
     static constexpr std::chrono::seconds linger{2};        // reads on after a refusal, so that a

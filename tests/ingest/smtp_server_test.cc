@@ -174,7 +174,9 @@ struct Exchange {
     const char* text = "";
 };
 
-void PrintTo(const Exchange& e, std::ostream* out) { *out << e.codes; }
+void PrintTo(const Exchange& e, std::ostream* out) {
+    *out << e.codes;
+}
 
 class SmtpServerAnswers : public ::testing::TestWithParam<Exchange> {};
 
@@ -248,6 +250,14 @@ TEST(SmtpServer, EndsASessionOfErrors) {
     const std::string said = h.talk({input});
     EXPECT_THAT(said, HasSubstr("421 4.3.2 out1.example too many errors"));
     EXPECT_EQ(std::ranges::count(said, '\n'), ptrdiff_t(1 + SmtpLimits::errors_max + 1));
+}
+
+TEST(SmtpServer, KeepsASessionWithManyBadRecipients) {
+    Harness h;
+    std::string input = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.example>\r\n";
+    for (size_t i = 0; i < 100; ++i) input += "RCPT TO:<bad>\r\n";
+    EXPECT_THAT(h.talk({input + "DATA\r\n", header + "\r\nx\r\n.\r\n"}),
+                HasSubstr("250 2.0.0 queued"));
 }
 
 TEST(SmtpServer, TakesTenThousandRecipientsAndNotOneMore) {
