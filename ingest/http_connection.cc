@@ -163,6 +163,8 @@ Task<Result<void>> HttpConnection::fill(Instant deadline) {
 Task<std::optional<size_t>> HttpConnection::find_header() {
     Instant deadline = clock_.now() + HttpLimits::idle;
     bool begun = false;
+    // What a peer sent before it could know of a stop still gets an answer.
+    bool looked = parser_ != nullptr;
     while (true) {
         while (unread().starts_with("\r\n"))
             consume(2);  // RFC 9112 2.2: an empty line before a request is ignored
@@ -178,7 +180,8 @@ Task<std::optional<size_t>> HttpConnection::find_header() {
             begun = true;
             deadline = clock_.now() + HttpLimits::header;
         }
-        if (!begun && draining_) co_return std::nullopt;
+        if (!begun && draining_ && looked) co_return std::nullopt;
+        looked = true;
         const auto filled = co_await fill(deadline);
         if (filled || filled.error().code == Errc::cancelled) continue;
         if (begun && filled.error().code == Errc::timeout) {
@@ -218,7 +221,7 @@ Task<std::optional<HttpRequest>> HttpConnection::next() {
     consume(taken);
 
     HttpRequest request;
-    request.arrived = clock_.now();
+    input_ended_ = clock_.now();
     const auto& message = beast.get();
     const auto view = [](const auto& text) { return std::string_view(text.data(), text.size()); };
     request.method = view(message.method_string());
@@ -267,6 +270,7 @@ Task<std::expected<std::string_view, BodyCut>> HttpConnection::read_body() {
             const std::string_view piece =
                 beast.get().body().piece;  // a view of in_, which consume() leaves in place
             at_ += taken;
+            input_ended_ = clock_.now();
             if (beast.is_done()) body_done_ = true;
             if (error && error != http::error::need_more) {
                 keep_alive_ = false;

@@ -41,7 +41,6 @@ struct HttpRequest {
         query;  // percent-decoded, in order; '+' stays '+'
     std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
     std::optional<uint64_t> content_length;                   // unknown when chunked
-    engine::Instant arrived{};                                // when its header was complete
 
     /// Empty when there is none.
     std::string_view field(std::string_view lower_case_name) const;
@@ -88,7 +87,9 @@ class HttpConnection {
     engine::Task<> begin_stream(int status, std::string_view content_type);
     engine::Task<> stream(std::string_view piece);
     engine::Task<> end_stream();
-    bool answered() const { return answered_; }
+    engine::Instant input_ended() const {
+        return input_ended_;
+    }                                        // the last byte of header or body came
     bool broken() const { return broken_; }  // the peer is gone: writing is in vain
 
     /// Ends the exchange: drops a small rest of the body, or closes. False when the connection is
@@ -114,7 +115,7 @@ class HttpConnection {
     std::string in_;  // what came and is not consumed begins at at_
     size_t at_ = 0;
     std::unique_ptr<Parser> parser_;  // of the request in hand
-    std::string cut_;                 // parser's own error text
+    engine::Instant input_ended_{};
     bool body_done_ = true;
     bool expects_continue_ = false;
     bool is_head_ = false;

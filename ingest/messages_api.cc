@@ -323,7 +323,7 @@ Task<> post_messages(HttpConnection& connection, const HttpRequest& request, Htt
     if (answer.status == 0) co_return;  // the peer is gone
     if (answer.status >= 400) count_rejected(context, reason_of(answer.status));
     if (answer.status == 202) {
-        const auto took = context.reactor.now() - request.arrived;
+        const auto took = context.reactor.now() - connection.input_ended();
         context.metrics.histogram(metrics::catalog::ingest_ack_duration)
             .observe(std::chrono::duration<double>(took).count());
     }
