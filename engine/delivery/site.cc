@@ -305,21 +305,28 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
 /// No host took a connection. While others of the site work, that only slows down how many there
 /// are; when none does, what waits here is put off with the reason.
 void Site::not_opened(Attempt attempt) {
-    ++failures_in_a_row_;
-    const auto hold = std::min<std::chrono::seconds>(
-        hold_first * (1u << std::min(failures_in_a_row_ - 1, 6u)), hold_last);
-    hold_until_ = parts_.reactor.now() + hold;
+    // Connections that were dialled together fail together: that is one failure of the host, or a
+    // short outage would be answered with the longest hold.
+    const Instant now = parts_.reactor.now();
+    if (now >= hold_until_) {
+        ++failures_in_a_row_;
+        hold_until_ =
+            now + std::min<std::chrono::seconds>(
+                      hold_first * (1u << std::min(failures_in_a_row_ - 1, 6u)), hold_last);
+    }
     if (draining_) return;
     if (live_ == 1) {  // this one was the last
         attempt.site = policy_.site;
         attempt.provider = policy_.provider;
-        metrics::log::info("site.unreachable", {{"site", policy_.site},
-                                                {"mx", attempt.mx},
-                                                {"stage", to_string(attempt.verdict.stage)},
-                                                {"code", attempt.verdict.reply.code},
-                                                {"reply", attempt.verdict.reply.text},
-                                                {"deferred", ready_.size()},
-                                                {"next_in", hold}});
+        metrics::log::info(
+            "site.unreachable",
+            {{"site", policy_.site},
+             {"mx", attempt.mx},
+             {"stage", to_string(attempt.verdict.stage)},
+             {"code", attempt.verdict.reply.code},
+             {"reply", attempt.verdict.reply.text},
+             {"deferred", ready_.size()},
+             {"next_in", std::chrono::ceil<std::chrono::seconds>(hold_until_ - now)}});
         for (Loan& loan : ready_.take_all()) loan.settle(attempt);
     }
 }

@@ -69,7 +69,8 @@ class Api(WholeRun):
         lines.insert(20, "{not json")
         answers = self.daemon.submit_lines(lines)
         self.assertEqual(answers[-1]["accepted"], 50, answers)
-        self.assertIn("20", json.dumps(answers) )
+        self.assertEqual([(answer["line"], answer["errors"][0]["code"]) for answer in answers if "errors" in answer],
+                         [(21, "json.syntax")])
         wait_until(lambda: len([to for to in self.world.receiver.recipients() if to.startswith("line")]) == 50, 30,
                    "fifty mails")
 

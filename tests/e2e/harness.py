@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/sluice"))
 PYTHON = "/usr/bin/python3"  # Debian's: it has python3-aiosmtpd
 
-RECEIVER, SINK, NOBODY = "127.60.1.1", "127.60.1.2", "127.60.1.9"
+RECEIVER, SINK, SILENT, NOBODY = "127.60.1.1", "127.60.1.2", "127.60.1.3", "127.60.1.9"
 TERMINAL = {"delivered", "bounced", "expired", "cancelled", "suppressed"}
 
 ZONE = [
@@ -49,6 +49,8 @@ ZONE = [
     "--mx-host=dead.test,mx.dead.test,10",
     f"--host-record=mx.dead.test,{NOBODY}",
     "--mx-host=hollow.test,mx.nowhere.test,10",
+    "--mx-host=silent.test,mx.silent.test,10",
+    f"--host-record=mx.silent.test,{SILENT}",
 ]
 
 
@@ -145,11 +147,11 @@ class Receiver:
     """receiver.py and what it has written down."""
 
     def __init__(self, folder, port, ips=(RECEIVER,)):
-        self.journal = folder / "receiver.journal"
+        self.journal = folder / f"receiver-{ips[0]}.journal"
         self.journal.touch()
         self.read_bytes = 0
         self.entries = []
-        self.process = Process("receiver", [PYTHON, pathlib.Path(__file__).with_name("receiver.py"), "--journal",
+        self.process = Process(f"receiver-{ips[0]}", [PYTHON, pathlib.Path(__file__).with_name("receiver.py"), "--journal",
                                             self.journal, *[f"{ip}:{port}" for ip in ips]], folder)
         wait_until(lambda: accepts(ips[0], port) or not self.process.running(), 20, "the receiver's start")
 
@@ -319,7 +321,7 @@ class World:
 
     def __init__(self, name):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-e2e-{name}-"))
-        self.mail_port = free_port((RECEIVER, SINK, NOBODY))
+        self.mail_port = free_port((RECEIVER, SINK, SILENT, NOBODY))
         self.dns_port = free_port(kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM))
         self.daemons = []
         self.others = []

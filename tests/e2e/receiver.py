@@ -8,7 +8,8 @@ A recipient's local part says what it meets:
     d552-x    552 after the content, always (any code)
     slow-x    accepted after 0.3 s
     anything else is accepted
-The journal has one JSON object a line: at, from, to, data (base64, as it came less dot-stuffing).
+The journal has one JSON object a line: at, from, to, data (base64, as it came less dot-stuffing), connection (its
+number) and open (connections at this moment).
 """
 
 import argparse
@@ -32,12 +33,29 @@ def reply(code):
     return f"{code} {TEXTS.get(code, code[0] + '.0.0 So it is scripted')}"
 
 
+class Server(SMTP):
+    """Counts its connections, over all addresses."""
+
+    made = 0
+    open = 0
+
+    def connection_made(self, transport):
+        Server.made += 1
+        Server.open += 1
+        self.number = Server.made
+        super().connection_made(transport)
+
+    def connection_lost(self, error):
+        Server.open -= 1
+        super().connection_lost(error)
+
+
 class Journal:
     def __init__(self, path):
         self.file = open(path, "a", buffering=1, encoding="ascii")
 
-    def write(self, at, envelope):
-        entry = {"at": at, "from": envelope.mail_from, "to": envelope.rcpt_tos,
+    def write(self, at, server, envelope):
+        entry = {"at": at, "connection": server.number, "open": Server.open, "from": envelope.mail_from, "to": envelope.rcpt_tos,
                  "data": base64.b64encode(envelope.original_content).decode("ascii")}
         self.file.write(json.dumps(entry) + "\n")
 
@@ -65,7 +83,7 @@ class Handler:
                 return reply(script[1])
             if address.startswith("slow-"):
                 await asyncio.sleep(0.3)
-        self.journal.write(self.at, envelope)
+        self.journal.write(self.at, server, envelope)
         return "250 2.0.0 Taken"
 
 
@@ -75,8 +93,8 @@ async def serve(places, journal):
         ip, port = place.rsplit(":", 1)
         handler = Handler(journal, ip)
         await loop.create_server(
-            lambda handler=handler: SMTP(handler, hostname="receiver.test", enable_SMTPUTF8=True,
-                                         data_size_limit=64 << 20, loop=loop),
+            lambda handler=handler: Server(handler, hostname="receiver.test", enable_SMTPUTF8=True,
+                                           data_size_limit=64 << 20, loop=loop),
             ip, int(port), backlog=1024)
     print("ready", flush=True)
     await asyncio.Event().wait()
