@@ -109,7 +109,7 @@ Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
     const auto repeated = std::ranges::unique(loads, {}, &Load::id);
     loads.erase(repeated.begin(), repeated.end());
 
-    std::unordered_map<storage::JobId, std::shared_ptr<const JobInfo>> infos;
+    QueueWindow::Jobs infos;
     while (!loads.empty() && !stopping_) {
         co_await parts_.worker.run([&loads, &store = parts_.store] {
             for (Load& load : loads) {
@@ -134,7 +134,7 @@ Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
         const auto found = queues_.find(id);
         if (found == queues_.end()) continue;
         Queue& target = *found->second;
-        for (const auto& [job, info] : infos) target.window.loaded(job, info);
+        target.window.loaded(infos);
         schedule(target);
         if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
         forget_if_empty(target);

@@ -88,9 +88,12 @@ std::vector<Waiting> QueueWindow::take_due(WallTime now, size_t count) {
     return taken;
 }
 
-void QueueWindow::loaded(storage::JobId job, const std::shared_ptr<const JobInfo>& info) {
-    for (auto& [place, waiting] : window_)
-        if (!waiting.job && waiting.delivery.id.job == job) waiting.job = info;
+void QueueWindow::loaded(const Jobs& jobs) {
+    for (auto& [place, waiting] : window_) {
+        if (waiting.job) continue;
+        if (const auto found = jobs.find(waiting.delivery.id.job); found != jobs.end())
+            waiting.job = found->second;
+    }
 }
 
 std::vector<storage::JobId> QueueWindow::jobs_missing() const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/delivery/job_info.h"
@@ -44,9 +45,9 @@ class QueueWindow {
     bool refilling() const { return refill_from_.has_value(); }
     /// What is due, earliest first, at most `count`. Stops at one whose job is not loaded.
     std::vector<Waiting> take_due(WallTime now, size_t count);
-    /// Gives the loaded job to everything that waits for it; with null they are given out without a
-    /// job.
-    void loaded(storage::JobId job, const std::shared_ptr<const JobInfo>& info);
+    /// Gives the loaded jobs to everything that waits for them, in one pass over the window.
+    using Jobs = std::unordered_map<storage::JobId, std::shared_ptr<const JobInfo>>;
+    void loaded(const Jobs& jobs);
     std::vector<storage::JobId> jobs_missing() const;
 
     std::optional<WallTime> next_due() const;

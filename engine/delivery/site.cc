@@ -67,8 +67,10 @@ Site::~Site() = default;
 void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     if (draining_) return;  // the loans go home as they die
     route_ = std::move(route);
-    for (Loan& loan : loans) ready_.push(std::move(loan));
-    work_.notify_all();
+    for (Loan& loan : loans) {
+        ready_.push(std::move(loan));
+        work_.notify_one();  // one idle connection a loan: waking all of them costs more than sending
+    }
     fill();
 }
 
@@ -230,6 +232,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
             if (loan.terms().untried < untried_max) {
                 loan.count_untried();
                 ready_.push_front(std::move(loan));
+                work_.notify_one();
                 continue;
             }
             verdict.kind = Verdict::Kind::deferred;
