@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +33,23 @@ std::string default_document() {
         text += fmt::format("{} = {}\n", s.key, s.fallback);
     }
     return text;
+}
+
+/// The order of the table; entries of repeated sections stay behind it as the file has them.
+void sort_effective(Config& config) {
+    const auto place = [](const Config::Effective& e) {
+        const auto is_this = [&](const Setting& s) {
+            return !is_repeated(s.section) && e.name == fmt::format("{}.{}", s.section, s.key);
+        };
+        return std::ranges::find_if(settings(), is_this) - settings().begin();
+    };
+    std::vector<std::pair<ptrdiff_t, size_t>> order;
+    for (size_t i = 0; i < config.effective.size(); ++i)
+        order.emplace_back(place(config.effective[i]), i);
+    std::ranges::sort(order);
+    std::vector<Config::Effective> sorted;
+    for (const auto& [at, index] : order) sorted.push_back(std::move(config.effective[index]));
+    config.effective = std::move(sorted);
 }
 
 void add_warnings(Config& config) {
@@ -98,6 +116,7 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::s
     auto problems = read_settings(config, text, file);
     if (!problems.empty()) return std::unexpected(std::move(problems));
     add_warnings(config);
+    sort_effective(config);
     return config;
 }
 

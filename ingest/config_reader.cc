@@ -94,7 +94,9 @@ std::string format_size(uint64_t bytes) {
 
 std::string toml_text(const toml::node& node) {
     std::ostringstream out;
-    node.visit([&](const auto& n) { out << n; });
+    constexpr auto flags =
+        toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings;
+    out << toml::toml_formatter(node, flags);
     return std::move(out).str();
 }
 

@@ -180,7 +180,7 @@ TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
 
 TEST(ConfigErrors, SayWhichKindAValueShouldBe) {
     EXPECT_EQ(problem("[delivery]\nport = \"25\""),
-              "t.toml:2:8: [delivery] port: '25' is of another kind; write a whole number");
+              "t.toml:2:8: [delivery] port: \"25\" is of another kind; write a whole number");
     EXPECT_THAT(problem("[retry]\nexpires = 72"), HasSubstr("write a duration in quotes"));
     EXPECT_THAT(problem("[retry]\nschedule = \"1m\""), HasSubstr("write a list of durations"));
     EXPECT_THAT(problem("[retry]\nschedule = [1]"), HasSubstr("write a list of durations"));

@@ -1,0 +1,250 @@
+#include "ingest/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <functional>
+#include <map>
+
+#include "ingest/commands.h"
+#include "ingest/did_you_mean.h"
+#include "ingest/version.h"
+
+namespace ingest {
+
+namespace {
+constexpr int wrong_usage = 2;
+constexpr auto default_server = "unix:/run/sluice/ingest.sock";
+constexpr auto default_check_domain = "gmail.com";
+
+/// What the options are read into; one command is called with its part.
+struct Words {
+    std::string config_file, server;
+    bool json = false;
+    std::string log_level = "info";
+    std::string file;
+    bool follow = false, offline = false;
+    EventsOptions events;
+    CheckOptions check;
+    SendOptions send;
+
+    Output output() const { return json ? Output::json : Output::text; }
+};
+
+/// Prints everything that is wrong with a configuration. nullopt: nothing can be done with it.
+std::optional<Config> configuration(const std::string& file) {
+    auto config = load_config(file);
+    if (config) {
+        for (const auto& warning : config->warnings)
+            fmt::print(stderr, "sluice: warning: {}\n", warning);
+        return std::move(*config);
+    }
+    for (const auto& problem : config.error()) fmt::print(stderr, "{}\n", to_string(problem));
+    return std::nullopt;
+}
+
+/// Where the daemon listens: --server, or the first HTTP listener of --config, or the usual socket.
+std::optional<ClientOptions> client(const Words& words) {
+    if (!words.server.empty()) return ClientOptions{words.server, words.output()};
+    if (words.config_file.empty()) return ClientOptions{default_server, words.output()};
+    const auto config = configuration(words.config_file);
+    if (!config) return std::nullopt;
+    if (config->listen.http.empty()) {
+        fmt::print(stderr,
+                   "{}: [listen] http is empty, so nobody can ask the daemon; name an address with "
+                   "--server\n",
+                   words.config_file);
+        return std::nullopt;
+    }
+    return ClientOptions{config->listen.http.front(), words.output()};
+}
+
+metrics::log::Level level_of(std::string_view word) {
+    using metrics::log::Level;
+    if (word == "debug") return Level::debug;
+    if (word == "warn") return Level::warn;
+    return word == "error" ? Level::error : Level::info;
+}
+
+int run_serve(const Words& words, Serve serve) {
+    auto config = configuration(words.config_file);
+    if (!config) return wrong_usage;
+    config->log_level = level_of(words.log_level);
+    return serve(*config);
+}
+
+template <class Run>
+int with_client(const Words& words, Run run) {
+    const auto options = client(words);
+    return options ? run(*options) : wrong_usage;
+}
+
+int run_send(Words& words) {
+    const auto config = configuration(words.config_file);
+    if (!config) return wrong_usage;
+    words.send.output = words.output();
+    return send(words.send, *config);
+}
+
+int run_check(Words& words) {
+    words.check.config_file = words.config_file;
+    words.check.output = words.output();
+    if (words.offline) words.check.domain.clear();
+    return check(words.check);
+}
+
+void add_config(CLI::App& command, Words& words) {
+    command.add_option("-c,--config", words.config_file,
+                       "Configuration file; without it the defaults");
+}
+void add_json(CLI::App& command, Words& words) {
+    command.add_flag("--json", words.json, "Print JSON instead of text for people");
+}
+void add_client(CLI::App& command, Words& words) {
+    command.add_option("--server", words.server,
+                       "Where the daemon listens: unix:/path or ip:port; default: the first "
+                       "[listen] http of --config, or "
+                       "unix:/run/sluice/ingest.sock");
+    add_config(command, words);
+    add_json(command, words);
+}
+
+/// The program's words. Its callbacks set `run`, so that parsing is over before anything happens.
+void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& run) {
+    app.require_subcommand(1);
+    app.set_version_flag("--version", std::string(version));
+
+    auto* serve = app.add_subcommand("serve", "Run the daemon");
+    add_config(*serve, words);
+    serve->add_option("--log-level", words.log_level, "debug, info, warn or error")
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    serve->callback(
+        [&words, daemon, &run] { run = [&words, daemon] { return run_serve(words, daemon); }; });
+
+    auto* check_command =
+        app.add_subcommand("check", "Say whether this host is fit to serve, and what to mend");
+    add_config(*check_command, words);
+    add_json(*check_command, words);
+    words.check.domain = default_check_domain;
+    check_command
+        ->add_option("--domain", words.check.domain, "Whose MX is looked up and connected to")
+        ->capture_default_str();
+    check_command->add_flag("--offline", words.offline, "Leave the network alone");
+    check_command->callback([&] { run = [&words] { return run_check(words); }; });
+
+    auto* status_command = app.add_subcommand("status", "What the daemon is doing");
+    add_client(*status_command, words);
+    status_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [](const ClientOptions& c) { return status(c); });
+        };
+    });
+
+    auto* submit_command = app.add_subcommand("submit", "Hand over a file of jobs and recipients");
+    submit_command->add_option("FILE", words.file, "NDJSON; - is standard input")->required();
+    add_client(*submit_command, words);
+    submit_command->callback([&] {
+        run = [&words] {
+            return with_client(words,
+                               [&](const ClientOptions& c) { return submit({c, words.file}); });
+        };
+    });
+
+    auto* events_command = app.add_subcommand("events", "What became of each recipient, in order");
+    events_command->add_flag("-f,--follow", words.follow, "Wait for more at the end");
+    events_command->add_option("--after", words.events.after,
+                               "Only events with a larger sequence number; default: all that are "
+                               "kept, with --follow the ones to come");
+    events_command->add_option("--type", words.events.type,
+                               "Only of this type: delivered, deferred, bounced, ...");
+    events_command->add_option("--campaign", words.events.campaign, "Only of this campaign");
+    events_command->add_option("--to", words.events.to, "Only to this address");
+    add_client(*events_command, words);
+    events_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.events.client = c;
+                words.events.until =
+                    words.follow ? EventsOptions::Until::interrupted : EventsOptions::Until::end;
+                return events(words.events);
+            });
+        };
+    });
+
+    auto* send_command = app.add_subcommand(
+        "send", "Deliver one mail now, without the daemon, and show the conversation");
+    send_command->add_option("--from", words.send.from, "Sender's address")->required();
+    send_command->add_option("--to", words.send.to, "Recipient's address")->required();
+    send_command->add_option("--subject", words.send.subject, "Subject")->required();
+    send_command->add_option("--text", words.send.text, "Text")->required();
+    send_command->add_option("--html", words.send.html, "HTML beside the text");
+    add_config(*send_command, words);
+    add_json(*send_command, words);
+    send_command->callback([&] { run = [&words] { return run_send(words); }; });
+}
+
+/// The first word is the command: what it was meant to be, when it is none.
+std::optional<std::string> unknown_command(const CLI::App& app, std::string_view word) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    if (word.empty() || word.starts_with('-') || std::ranges::find(names, word) != names.end())
+        return std::nullopt;
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string near = did_you_mean(word, known);
+    return fmt::format(
+        "sluice: unknown command '{}'; {}", word,
+        near.empty() ? "`sluice --help` lists them" : fmt::format("did you mean {}?", near));
+}
+
+/// What CLI11 says of wrong usage, and the option that was meant.
+std::string explain(const CLI::App& command, const CLI::ParseError& error,
+                    std::span<const std::string_view> given) {
+    std::string text = error.what();
+    if (const size_t line_end = text.find('\n'); line_end != std::string::npos)
+        text.resize(line_end);
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command.get_options()) {
+        for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    for (const auto word : given) {
+        const auto name = word.substr(0, word.find('='));
+        if (!name.starts_with("--") || std::ranges::find(known, name) != known.end()) continue;
+        const std::string near = did_you_mean(name, known);
+        return near.empty() ? fmt::format("unknown option {}", name)
+                            : fmt::format("unknown option {}; did you mean {}?", name, near);
+    }
+    return text;
+}
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv, Serve serve) {
+    CLI::App app("Sluice: a bulk outbound mail engine", "sluice");
+    Words words;
+    std::function<int()> run;
+    describe(app, words, serve, run);
+    const std::vector<std::string_view> given(argv + std::min(argc, 1), argv + argc);
+    if (!given.empty()) {
+        if (const auto unknown = unknown_command(app, given.front())) {
+            fmt::print(stderr, "{}\n", *unknown);
+            return wrong_usage;
+        }
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked) {  // --help, --version
+        return app.exit(asked);
+    } catch (const CLI::ParseError& error) {
+        const bool in_command = !given.empty() && !given.front().starts_with('-');
+        const CLI::App& command =
+            in_command ? *app.get_subcommand(std::string(given.front())) : app;
+        const std::string name = in_command ? fmt::format("sluice {}", given.front()) : "sluice";
+        fmt::print(stderr, "{}: {}; `{} --help` says more\n", name, explain(command, error, given),
+                   name);
+        return wrong_usage;
+    }
+    return run();
+}
+
+}  // namespace ingest

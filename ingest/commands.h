@@ -1,0 +1,52 @@
+// The subcommands of `sluice` but the daemon. Each returns its exit code: 0 done, 1 failed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ingest/config.h"
+
+namespace ingest {
+
+enum class Output : uint8_t { text, json };
+
+/// For the clients of a running daemon.
+struct ClientOptions {
+    std::string server;  // as in HttpCall
+    Output output = Output::text;
+};
+
+int status(const ClientOptions& options);
+
+struct SubmitOptions {
+    ClientOptions client;
+    std::string file;  // NDJSON; "-": standard input
+};
+int submit(const SubmitOptions& options);
+
+struct EventsOptions {
+    ClientOptions client;
+    enum class Until : uint8_t { end, interrupted };
+    Until until = Until::end;
+    std::optional<uint64_t> after;   // default: the first event, or with `interrupted` the newest
+    std::string type, campaign, to;  // filters; empty: all
+};
+int events(const EventsOptions& options);
+
+struct CheckOptions {
+    std::string config_file;  // empty: the defaults
+    std::string domain;  // whose MX is looked up and connected to; empty: no look at the network
+    Output output = Output::text;
+};
+int check(const CheckOptions& options);
+
+struct SendOptions {
+    std::string from, to, subject, text;
+    std::optional<std::string> html;
+    Output output = Output::text;
+};
+/// Delivers one mail by itself, without a daemon and without a queue, and shows the conversation.
+int send(const SendOptions& options, const Config& config);
+
+}  // namespace ingest
