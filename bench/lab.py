@@ -1,0 +1,182 @@
+"""A folder, free ports and the processes of one run: engine, sink, peers. Used by deploy/demo.py and bench/run.py.
+
+Everything is on loopback and ends with the `Lab`, each process by its own id.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build/release"
+ENGINE, SINK, LOAD = BUILD / "sluice", BUILD / "bench/sluice-sink", BUILD / "bench/sluice-load"
+LOG_TAIL_LINES = 25
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Failure(Exception):
+    """What went wrong, in one line for the user; the logs follow."""
+
+
+def free_ports(count, address="127.0.0.1"):
+    """Ports that are free for TCP and UDP at this moment, all different."""
+    held, ports = [], []
+    while len(ports) < count:
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        tcp.bind((address, 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        held += [tcp, udp]
+        try:
+            udp.bind((address, tcp.getsockname()[1]))
+            ports.append(tcp.getsockname()[1])
+        except OSError:
+            continue
+    for one in held:
+        one.close()
+    return ports
+
+
+class Process:
+    """A child with its output in a file."""
+
+    def __init__(self, name, words, log):
+        self.name, self.log = name, log
+        self.output = open(log, "ab")
+        try:
+            self.child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL,
+                                          stdout=self.output, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise Failure(f"{name} cannot be started: {error}") from None
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def check(self):
+        """Raises Failure when the process has ended."""
+        if self.child.poll() is not None:
+            raise Failure(f"{self.name} ended by itself with status {self.child.returncode}")
+
+    def end(self, seconds=40):
+        """SIGTERM, then SIGKILL at the deadline. Returns the exit status."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+        self.output.close()
+        return self.child.returncode
+
+    def cpu_seconds(self):
+        """User and system time so far, of all its threads."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak_rss_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+
+class Lab:
+    """`with Lab() as lab`: on the way out everything that was started is stopped, the last first."""
+
+    def __init__(self, name):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-{name}-"))
+        self.processes = []
+
+    def __enter__(self):
+        # The sink holds a listener for each of its addresses and thousands of connections.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for process in reversed(self.processes):
+            process.end()
+        if kind is not None and kind is not KeyboardInterrupt:
+            print(self.tails(), file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, name, *words):
+        process = Process(name, words, self.folder / f"{name}.log")
+        self.processes.append(process)
+        return process
+
+    def tails(self):
+        """The ends of all logs, for a failure."""
+        out = []
+        for process in self.processes:
+            lines = process.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+            out.append(f"--- {process.name} (status {process.child.poll()}), end of its log:")
+            out += lines
+        return "\n".join(out)
+
+    def start_sink(self, listen, stats_port, *words, name="sluice-sink"):
+        process = self.start(name, SINK, "--listen", listen, "--stats", f"127.0.0.1:{stats_port}", *words)
+        wait_until(lambda: process.check() or answers(stats_port), 10, "the sink listens")
+        return process
+
+    def start_engine(self, configuration, http_port, name="sluice"):
+        path = self.folder / f"{name}.toml"
+        path.write_text(configuration)
+        process = self.start(name, ENGINE, "serve", "--config", path)
+        wait_until(lambda: process.check() or ready(http_port), 20, "the engine is ready")
+        return process
+
+
+def wait_until(condition, seconds, what, every=0.05):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failure(f"not within {seconds} s: {what}")
+        time.sleep(every)
+
+
+def get(port, path, timeout=10):
+    """(status, body) of a GET on loopback."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def get_json(port, path):
+    status, body = get(port, path)
+    if status != 200:
+        raise Failure(f"GET {path} is answered with {status}: {body[:200]!r}")
+    return json.loads(body)
+
+
+def answers(port):
+    try:
+        return get(port, "/", 1)[0] > 0
+    except OSError:
+        return False
+
+
+def ready(port):
+    try:
+        return get(port, "/readyz", 1)[0] == 200
+    except OSError:
+        return False
+
+
+def disk_bytes(folder):
+    """What the files of a folder occupy, as du counts."""
+    return sum(file.stat().st_blocks * 512 for file in pathlib.Path(folder).rglob("*") if file.is_file())

@@ -1,0 +1,280 @@
+"""The measured claims: engine and peer in one run, ratios and CPU per message first. See bench/README.md."""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import lab
+
+RESULTS = lab.ROOT / "bench/RESULTS.md"
+CONNECTIONS = 100
+MESSAGE_BYTES = 2048
+CONTENT_KIB = 50
+VARIABLES = 3
+SYSCALL_MESSAGES = 20_000
+STALL_SECONDS = 60
+
+CONFIGURATION = """
+[node]
+name = "bench.sluice.test"
+data_dir = "{data_dir}"
+[listen]
+http = ["unix:{socket}", "127.0.0.1:{http}"]
+smtp = []
+metrics = ""
+[dns]
+servers = ["127.0.0.1:9"]
+[delivery]
+allow_addresses = ["127.60.0.0/24"]
+[[domain]]
+name = "sink.test"
+route = ["[127.60.0.1]:{smtp}"]
+connections = {connections}
+messages_per_connection = 0
+"""
+
+
+class Engine:
+    """A fresh engine on an empty data_dir whose domain sink.test leads to a port."""
+
+    def __init__(self, folder, name, smtp_port):
+        self.folder, self.data = folder, folder.folder / f"{name}-data"
+        self.http, = lab.free_ports(1)
+        self.socket = folder.folder / f"{name}.sock"
+        self.process = folder.start_engine(
+            CONFIGURATION.format(data_dir=self.data, socket=self.socket, http=self.http, smtp=smtp_port,
+                                 connections=CONNECTIONS), self.http, name=f"sluice-{name}")
+
+    def status(self):
+        self.process.check()
+        return lab.get_json(self.http, "/v1/status")
+
+    def load(self, *words):
+        """Runs sluice-load against it and returns its summary."""
+        done = subprocess.run([lab.LOAD, "ndjson", "--server", f"unix:{self.socket}", "--to-domain", "sink.test", "--json",
+                               "--quiet", *map(str, words)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise lab.Failure(f"sluice-load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
+        return json.loads(done.stdout)
+
+    def wait_for_all(self, count):
+        """Until `count` deliveries have ended. Raises when nothing moves any more."""
+        last, since = -1, time.monotonic()
+        while True:
+            status = self.status()
+            ended = status["accepted"] - status["open"]
+            if ended >= count and status["open"] == 0:
+                return status
+            if ended != last:
+                last, since = ended, time.monotonic()
+            if time.monotonic() - since > STALL_SECONDS:
+                raise lab.Failure(f"nothing has moved for {STALL_SECONDS} s at {ended} of {count}")
+            time.sleep(0.05)
+
+
+def start_smtp_sink(folder, port):
+    return folder.start("smtp-sink", "smtp-sink", "-u", "root" if os.getuid() == 0 else os.environ["USER"],
+                        f"127.60.0.1:{port}", 1000)
+
+
+def through(folder, name, messages, receiver, port):
+    """`messages` jobs of one recipient through the engine to a receiver that listens on port already."""
+    engine = Engine(folder, name, port)
+    before, receiver_before, start = engine.process.cpu_seconds(), receiver.cpu_seconds(), time.monotonic()
+    accepted = engine.load("--job-per-recipient", "--recipients", messages, "--size", MESSAGE_BYTES)
+    status = engine.wait_for_all(messages)
+    seconds = time.monotonic() - start
+    cpu = engine.process.cpu_seconds() - before
+    receiver_cpu = receiver.cpu_seconds() - receiver_before
+    if status["delivered"] != messages:
+        raise lab.Failure(f"{name}: {status['delivered']} of {messages} delivered")
+    result = {
+        "accepted_per_second": accepted["rate_per_second"],
+        "delivered_per_second": messages / seconds,
+        "cpu_us": cpu / messages * 1e6,
+        "receiver_cpu_us": receiver_cpu / messages * 1e6,
+        "peak_rss_mib": engine.process.peak_rss_bytes() / 2**20,
+        "deferrals": status["deferrals"],
+    }
+    result["syscalls"] = count_syscalls(engine, messages)
+    engine.process.end()
+    shutil.rmtree(engine.data, ignore_errors=True)
+    return result
+
+
+def count_syscalls(engine, sent_before):
+    """System calls a message, counted by perf over a smaller run on the warm engine; None where perf may not."""
+    if not shutil.which("perf"):
+        return None
+    perf = subprocess.Popen(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", str(engine.process.pid)],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # perf says nothing when it has attached
+    engine.load("--job-per-recipient", "--recipients", SYSCALL_MESSAGES, "--size", MESSAGE_BYTES, "--first", sent_before)
+    engine.wait_for_all(sent_before + SYSCALL_MESSAGES)
+    perf.send_signal(2)
+    count = re.search(r"^(\d+),", perf.communicate()[1], re.MULTILINE)
+    return int(count.group(1)) / SYSCALL_MESSAGES if count else None
+
+
+def measure_a(folder, options):
+    port, = lab.free_ports(1, "127.60.0.1")
+    receiver = start_smtp_sink(folder, port)
+    time.sleep(0.3)
+    receiver.check()
+    result = through(folder, "a", options.messages, receiver, port)
+    receiver.end()
+    return result
+
+
+def measure_b(folder, options):
+    port, = lab.free_ports(1, "127.60.0.1")
+    stats, = lab.free_ports(1)
+    receiver = folder.start_sink(f"127.60.0.1:{port}", stats)
+    result = through(folder, "b", options.messages, receiver, port)
+    counted = lab.get_json(stats, "/")
+    if counted["faults"]:
+        raise lab.Failure(f"b: the sink saw breaches of the protocol: {counted['faults']}")
+    result["connections"] = counted["connections"]["opened"]
+    receiver.end()
+    return result
+
+
+def measure_c(folder, options):
+    """One big job, accepted and kept for an hour: the price of a recipient before anything is sent."""
+    engine = Engine(folder, "c", 9)
+    later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    empty_rss, empty_disk = engine.process.peak_rss_bytes(), lab.disk_bytes(engine.data)
+    before = engine.process.cpu_seconds()
+    accepted = engine.load("--recipients", options.recipients, "--size", f"{CONTENT_KIB}KiB", "--vars", VARIABLES,
+                           "--send-at", later.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    cpu = engine.process.cpu_seconds() - before
+    status = engine.status()
+    if status["accepted"] != options.recipients or status["open"] != options.recipients:
+        raise lab.Failure(f"c: {status['accepted']} accepted and {status['open']} open of {options.recipients}")
+    result = {
+        "accepted_per_second": accepted["rate_per_second"],
+        "latency_ms": accepted["latency_ms"],
+        "cpu_us": cpu / options.recipients * 1e6,
+        "disk_bytes": (lab.disk_bytes(engine.data) - empty_disk) / options.recipients,
+        "peak_rss_mib": engine.process.peak_rss_bytes() / 2**20,
+        "empty_rss_mib": empty_rss / 2**20,
+    }
+    engine.process.end()
+    result["disk_bytes_stopped"] = lab.disk_bytes(engine.data) / options.recipients
+    shutil.rmtree(engine.data, ignore_errors=True)
+    return result
+
+
+def measure_peer(folder, options):
+    """smtp-source straight into smtp-sink: no queue, no disk, no DNS; what two C programs of the trade can do here."""
+    port, = lab.free_ports(1, "127.60.0.1")
+    receiver = start_smtp_sink(folder, port)
+    time.sleep(0.3)
+    receiver.check()
+    before, start = receiver.cpu_seconds(), time.monotonic()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(["smtp-source", "-d", "-s", str(CONNECTIONS), "-l", str(MESSAGE_BYTES), "-m", str(options.messages),
+                           "-f", "bounce@load.test", "-t", "u@sink.test", f"127.60.0.1:{port}"], capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise lab.Failure(f"smtp-source ended with {done.returncode}: {done.stderr[-500:]}")
+    cpu = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
+    result = {"delivered_per_second": options.messages / seconds, "cpu_us": cpu / options.messages * 1e6,
+              "receiver_cpu_us": (receiver.cpu_seconds() - before) / options.messages * 1e6}
+    receiver.end()
+    return result
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def commit():
+    done = subprocess.run(["git", "-C", str(lab.ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def row(what, result):
+    accepted, calls, peak = (result.get(key) for key in ("accepted_per_second", "syscalls", "peak_rss_mib"))
+    cells = [what, f"{accepted:,.0f}" if accepted else "-", f"{result['delivered_per_second']:,.0f}",
+             f"{result['cpu_us']:.1f}", f"{result['receiver_cpu_us']:.1f}", f"{calls:.2f}" if calls else "-",
+             f"{peak:.0f}" if peak else "-"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def report(results, options, command, load_before):
+    lines = [
+        "# Results of bench/run.sh", "",
+        f"{datetime.date.today()}, commit {commit()}, `{command}`. {processor()}, {os.cpu_count()} cores, Linux "
+        f"{platform.release()}; load average at the start {load_before:.1f}. Absolute rates on such a machine say little: "
+        "read the CPU per message and the ratios.", "",
+        f"{options.messages:,} messages of {MESSAGE_BYTES} octets, one recipient each, over {CONNECTIONS} connections. The engine "
+        "takes each as a job of its own (NDJSON over a Unix socket), has it on disk before it answers, delivers it, "
+        "and has the outcome on disk; smtp-source has no queue and no disk.", "",
+        "| run | accepted/s | delivered/s | CPU µs a message | receiver's CPU µs | system calls a message | peak RSS MiB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    names = {"a": "Sluice to smtp-sink", "b": "Sluice to sluice-sink", "peer": "smtp-source to smtp-sink"}
+    lines += [row(names[key], results[key]) for key in ("a", "b", "peer") if key in results]
+    if "a" in results and "peer" in results:
+        ours, peer = results["a"], results["peer"]
+        lines += ["", f"To the same smtp-sink, accepting and delivering through the queue runs at "
+                      f"{ours['delivered_per_second'] / peer['delivered_per_second']:.2f} times the rate of smtp-source "
+                      f"without one, at {ours['cpu_us'] / peer['cpu_us']:.2f} times its CPU a message. smtp-sink itself "
+                      f"takes {ours['receiver_cpu_us']:.0f} µs a message: on one core it ends at "
+                      f"{1e6 / ours['receiver_cpu_us']:,.0f}/s."]
+    if "c" in results:
+        c = results["c"]
+        lines += ["", f"One job of {options.recipients:,} recipients, a content of {CONTENT_KIB} KiB and {VARIABLES} variables each, "
+                      "accepted for an hour later:", "",
+                  "| recipients accepted/s | CPU µs a recipient | bytes on disk a recipient | after an orderly stop | peak RSS MiB "
+                  "(started: ) | 64 KiB piece to its answer p50 / p99 ms |".replace("started: ", f"started: {c['empty_rss_mib']:.0f}"),
+                  "|---|---|---|---|---|---|",
+                  f"| {c['accepted_per_second']:,.0f} | {c['cpu_us']:.1f} | {c['disk_bytes']:.0f} | {c['disk_bytes_stopped']:.0f} | "
+                  f"{c['peak_rss_mib']:.0f} | {c['latency_ms']['p50']:.1f} / {c['latency_ms']['p99']:.1f} |"]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    measures = {"peer": measure_peer, "a": measure_a, "b": measure_b, "c": measure_c}
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description="Measures the engine beside a peer")
+    parser.add_argument("--messages", type=int, default=200_000, help="of runs a and b and of the peer")
+    parser.add_argument("--recipients", type=int, default=1_000_000, help="of run c")
+    parser.add_argument("--only", default="", help="some of peer,a,b,c: printed, and RESULTS.md is left alone")
+    options = parser.parse_args()
+    wanted = options.only.split(",") if options.only else list(measures)
+    if unknown := set(wanted) - set(measures):
+        parser.error(f"unknown runs {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
+    command = " ".join(["bench/run.sh", *sys.argv[1:]])
+    load_before, results = os.getloadavg()[0], {}
+    try:
+        with lab.Lab("bench") as folder:
+            for name in wanted:
+                print(f"run {name} ...", file=sys.stderr, flush=True)
+                results[name] = measures[name](folder, options)
+                print(f"  {json.dumps(results[name])}", file=sys.stderr, flush=True)
+    except lab.Failure as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    text = report(results, options, command, load_before)
+    print(text)
+    if not options.only:
+        RESULTS.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
