@@ -70,11 +70,13 @@ inline constexpr Family delivery_duration{"sluice_delivery_duration_seconds",
                                           Kind::histogram,
                                           {"class"},
                                           delivery_seconds};
-inline constexpr Family smtp_stage_duration{"sluice_smtp_stage_duration_seconds",
-                                            "Time that one stage of an SMTP connection took.",
-                                            Kind::histogram,
-                                            {"stage"},
-                                            stage_seconds};
+inline constexpr Family smtp_stage_duration{
+    "sluice_smtp_stage_duration_seconds",
+    "Time that a stage took: connect (the dial), ehlo (banner and EHLO), mail (the envelope), body "
+    "(content to its reply).",
+    Kind::histogram,
+    {"stage"},
+    stage_seconds};
 
 // --- queues
 inline constexpr Family queue_messages{"sluice_queue_messages",

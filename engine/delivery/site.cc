@@ -36,6 +36,10 @@ Attempt without_address(const NoRoute& why, const std::string& host, WallTime no
     return attempt;
 }
 
+double seconds(std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
 /// Counts up for as long as it lives.
 class Counted {
   public:
@@ -60,7 +64,11 @@ Site::Site(SiteParts parts, SitePolicy policy)
       idle_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "idle"})),
       opened_(parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "ok"})),
       open_failed_(
-          parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "failed"})) {}
+          parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "failed"})),
+      connect_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"connect"})),
+      greet_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"ehlo"})),
+      envelope_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
+      content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})) {}
 
 Site::~Site() = default;
 
@@ -69,7 +77,8 @@ void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     route_ = std::move(route);
     for (Loan& loan : loans) {
         ready_.push(std::move(loan));
-        work_.notify_one();  // one idle connection a loan: waking all of them costs more than sending
+        work_.notify_one();  // one idle connection a loan: waking all of them costs more than
+                             // sending
     }
     fill();
 }
@@ -143,6 +152,8 @@ Task<> Site::serve(Connection& connection) {
         Outcome outcome = co_await session.transact(mail_for(loans, connection));
         busy_gauge_.add(-1);
         usable = outcome.connection_usable;
+        envelope_seconds_.observe(seconds(outcome.envelope));
+        if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
         settle(std::move(loans), std::move(outcome), connection, started,
                milliseconds_between(start, parts_.reactor.now()));
     }
@@ -285,6 +296,8 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
                                          : std::string("connection failed: ") + stream.error().what;
         co_return std::unexpected(std::move(attempt));
     }
+    const Instant connected = parts_.reactor.now();
+    connect_seconds_.observe(seconds(connected - start));
     auto connection = std::make_unique<Connection>();
     connection->mx = attempt.mx;
     connection->ip = attempt.ip;
@@ -293,6 +306,7 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
     const auto listed = open_streams_.insert(open_streams_.end(), connection->stream.get());
     auto greeted = co_await connection->session->greet(parts_.settings->node_name);
     open_streams_.erase(listed);
+    greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
     if (!greeted) {
         connection->stream->close();
         attempt.verdict = std::move(greeted.error());

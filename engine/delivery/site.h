@@ -101,6 +101,10 @@ class Site {
     metrics::Gauge& idle_gauge_;
     metrics::Counter& opened_;
     metrics::Counter& open_failed_;
+    metrics::Histogram& connect_seconds_;
+    metrics::Histogram& greet_seconds_;
+    metrics::Histogram& envelope_seconds_;
+    metrics::Histogram& content_seconds_;
 };
 
 }  // namespace engine

@@ -1,6 +1,7 @@
 // What became of a transaction: one verdict per recipient, and what to do with the connection.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ struct Outcome {
     bool connection_usable = true;  // false: close it, without QUIT: it is lost or out of step
     bool lock_step = false;  // the host lost its way in a pipelined group: what was deferred may be
                              // fine. Set Mail::lock_step towards this host from now on
+    std::chrono::nanoseconds envelope{};  // first command to the last reply before the content
+    std::chrono::nanoseconds content{};   // from then to the reply to the content; 0: none was sent
 };
 
 }  // namespace engine

@@ -139,11 +139,15 @@ Task<Outcome> Session::transact(Mail mail) {
         s.transactions > 0 ? Transaction::Connection::reused : Transaction::Connection::fresh);
     ++s.transactions;
     s.phase = State::Phase::busy;
+    const Instant start = s.clock.now();
     co_await s.send_envelope(&mail, &transaction);
+    const Instant enveloped = s.clock.now();
     if (transaction.wants(Step::content)) co_await s.send_content(&mail, &transaction);
 
     s.left_open = transaction.left_open();
     Outcome outcome = std::move(transaction).outcome();
+    outcome.envelope = enveloped - start;
+    outcome.content = s.clock.now() - enveloped;
     // What nobody asked for would be taken for the reply to the next command.
     if (s.write_failed || s.replies.has_more()) outcome.connection_usable = false;
     s.phase = outcome.connection_usable ? State::Phase::ready : State::Phase::ended;
