@@ -1,6 +1,8 @@
 // What sluice-sink and sluice-load read from their command lines.
 #include "bench/arguments.h"
 
+#include <gtest/gtest.h>
+
 namespace bench {
 namespace {
 
