@@ -101,12 +101,14 @@ class Lab:
         # The sink holds a listener for each of its addresses and thousands of connections.
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+        # A CI machine ends a run with SIGTERM: leave by the same door as on Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return self
 
     def __exit__(self, kind, error, trace):
         for process in reversed(self.processes):
             process.end()
-        if kind is not None and kind is not KeyboardInterrupt:
+        if kind not in (None, KeyboardInterrupt, SystemExit):
             print(self.tails(), file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -20,7 +20,7 @@ CONNECTIONS = 100
 MESSAGE_BYTES = 2048
 CONTENT_KIB = 50
 VARIABLES = 3
-SYSCALL_MESSAGES = 20_000
+SYSCALL_MESSAGES_MAX = 20_000
 STALL_SECONDS = 60
 
 CONFIGURATION = """
@@ -115,14 +115,15 @@ def count_syscalls(engine, sent_before):
     """System calls a message, counted by perf over a smaller run on the warm engine; None where perf may not."""
     if not shutil.which("perf"):
         return None
+    count = min(sent_before, SYSCALL_MESSAGES_MAX)
     perf = subprocess.Popen(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", str(engine.process.pid)],
                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(0.5)  # perf says nothing when it has attached
-    engine.load("--job-per-recipient", "--recipients", SYSCALL_MESSAGES, "--size", MESSAGE_BYTES, "--first", sent_before)
-    engine.wait_for_all(sent_before + SYSCALL_MESSAGES)
+    engine.load("--job-per-recipient", "--recipients", count, "--size", MESSAGE_BYTES, "--first", sent_before)
+    engine.wait_for_all(sent_before + count)
     perf.send_signal(2)
-    count = re.search(r"^(\d+),", perf.communicate()[1], re.MULTILINE)
-    return int(count.group(1)) / SYSCALL_MESSAGES if count else None
+    counted = re.search(r"^(\d+),", perf.communicate()[1], re.MULTILINE)
+    return int(counted.group(1)) / count if counted else None
 
 
 def measure_a(folder, options):

@@ -8,7 +8,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 "$here/setup.sh"
 echo "building (minutes the first time, seconds after that) ..."
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-"$here/build.sh" release sluice sluice-sink >"$log" 2>&1 || { tail -n 40 "$log"; echo "demo: the build failed" >&2; exit 1; }
-# Debian's own Python, which setup.sh has seen to.
-/usr/bin/python3 "$here/demo.py" "$@"
+if ! "$here/build.sh" release sluice sluice-sink >"$log" 2>&1; then
+    tail -n 40 "$log"
+    rm -f "$log"
+    echo "demo: the build failed; its last lines are above" >&2
+    exit 1
+fi
+rm -f "$log"
+# Debian's own Python, which setup.sh has seen to. It takes the shell's place, so that signals reach it.
+exec /usr/bin/python3 "$here/demo.py" "$@"
