@@ -205,7 +205,7 @@ class Daemon:
             "dns": {"servers": [f"127.0.0.1:{dns_port}"]},
             "delivery": {"port": mail_port, "allow_addresses": ["127.60.0.0/15"], "connections": 10},
             "timeouts": {"connect": "5s", "banner": "10s", "command": "10s", "data": "10s", "body": "10s",
-                         "final": "20s", "idle": "5s"},
+                         "final": "10m", "idle": "5s"},
             "retry": {"schedule": ["1s"], "expires": "1h"},
             "queue": {"free_disk_min": "64MiB"},
         }
