@@ -117,7 +117,7 @@ class Daemon {
 engine::ShardId Daemon::shard_count() const {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const unsigned wanted = config_.shards == 0 ? cores : config_.shards;
-    return static_cast<engine::ShardId>(std::min(wanted, 1u << engine::IdMaker::shard_bits));
+    return static_cast<engine::ShardId>(std::min(wanted, unsigned{engine::IdMaker::shards_max}));
 }
 
 std::expected<void, std::string> Daemon::start() {

@@ -6,6 +6,7 @@
 #include "engine/delivery/intake.h"
 #include "ingest/json_out.h"
 #include "ingest/units.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -34,10 +35,10 @@ void append_event(std::string& out, const storage::Event& event) {
     object.number("seq", event.seq);
     // Unique over nodes, too: the delivery's id holds the time and the shard, the sequence is the
     // node's.
-    object.text("id", engine::to_text(event.delivery) + "-" + std::to_string(event.seq));
+    object.text("id", storage::to_text(event.delivery) + "-" + std::to_string(event.seq));
     object.text("type", to_string(event.type)).text("time", format_time(event.time));
-    object.text("job", engine::to_text(event.delivery.job))
-        .text("delivery", engine::to_text(event.delivery));
+    object.text("job", storage::to_text(event.delivery.job))
+        .text("delivery", storage::to_text(event.delivery));
     object.text_if("tenant", event.tenant)
         .text_if("campaign", event.campaign)
         .text("class", to_string(event.klass));

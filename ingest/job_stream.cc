@@ -4,6 +4,7 @@
 
 #include "ingest/json_out.h"
 #include "ingest/messages_api.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -322,7 +323,7 @@ void JobStream::report_commit(const std::vector<Given>& given) {
         if (count == 0) continue;
         recipients += count;
         JsonObject object(out_);
-        object.text("job", engine::to_text(job->job.id))
+        object.text("job", storage::to_text(job->job.id))
             .number("line", line)
             .number("accepted", count);
         if (ids_ == Ids::yes) {
@@ -330,7 +331,7 @@ void JobStream::report_commit(const std::vector<Given>& given) {
             out_ += '[';
             // One batch at a time is in flight when ids are wanted, so these are the job's newest.
             for (uint32_t k = job->recipients - count; k < job->recipients; ++k) {
-                append_json_string(out_, engine::to_text(storage::DeliveryId{job->job.id, k}));
+                append_json_string(out_, storage::to_text(storage::DeliveryId{job->job.id, k}));
                 if (k + 1 < job->recipients) out_ += ',';
             }
             out_ += ']';

@@ -9,6 +9,7 @@
 #include "ingest/job_stream.h"
 #include "ingest/json_out.h"
 #include "metrics/catalog.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -246,7 +247,7 @@ void append_rejected(std::string& out, const Rejected& rejected) {
 std::string accepted_text(const ParsedJob& parsed, bool with_ids) {
     std::string out;
     JsonObject object(out);
-    object.text("job", engine::to_text(parsed.open->job.id))
+    object.text("job", storage::to_text(parsed.open->job.id))
         .number("accepted", parsed.recipients.size());
     object.key("rejected");
     out += '[';
@@ -260,7 +261,7 @@ std::string accepted_text(const ParsedJob& parsed, bool with_ids) {
         out += '[';
         for (uint32_t i = 0; i < parsed.recipients.size(); ++i) {
             if (i > 0) out += ',';
-            append_json_string(out, engine::to_text(storage::DeliveryId{parsed.open->job.id, i}));
+            append_json_string(out, storage::to_text(storage::DeliveryId{parsed.open->job.id, i}));
         }
         out += ']';
     }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ingest/units.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -155,7 +156,7 @@ std::string trace_field(const SmtpSubmission& submission, const engine::Origin& 
     return fmt::format(
         "Received: from {} ({})\r\n\tby {} with {} id {};\r\n\t{:%a, %d %b %Y %T} +0000\r\n",
         submission.helo, submission.peer, origin.host, submission.protocol,
-        engine::to_text(origin.job), fmt::gmtime(time));
+        storage::to_text(origin.job), fmt::gmtime(time));
 }
 
 /// Lines of a reply: bounded, and of printable ASCII only, because parts of them come from outside.

@@ -14,6 +14,7 @@
 #include "ingest/smtp_data.h"
 #include "ingest/smtp_message.h"
 #include "metrics/catalog.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -358,7 +359,7 @@ Task<SmtpReply> SmtpSession::store(std::string message) {
     const auto accepted = co_await context_.intake.accept(std::move(parts), {});
     if (!accepted) co_return refused_by(accepted.error());
     context_.metrics.counter(metrics::catalog::messages_accepted, {"smtp"}).add(recipients);
-    co_return SmtpReply{250, "2.0.0", "queued as " + engine::to_text(origin.job)};
+    co_return SmtpReply{250, "2.0.0", "queued as " + storage::to_text(origin.job)};
 }
 
 Task<> SmtpSession::compile(SmtpSubmission* submission, engine::Origin origin,

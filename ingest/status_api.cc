@@ -5,6 +5,7 @@
 #include "ingest/json_out.h"
 #include "ingest/messages_api.h"
 #include "ingest/units.h"
+#include "storage/ids.h"
 
 namespace ingest {
 
@@ -52,7 +53,7 @@ std::string job_text(const storage::JobStatus& status, WallTime now) {
     std::string out;
     JsonObject object(out);
     const storage::Job& job = status.job;
-    object.text("job", engine::to_text(job.id))
+    object.text("job", storage::to_text(job.id))
         .text("tenant", job.tenant)
         .text_if("campaign", job.campaign);
     object.text("class", to_string(job.klass))
@@ -148,7 +149,7 @@ Task<> get_status(HttpConnection& connection, const HttpRequest&, HttpContext& c
 }
 
 Task<> get_job(HttpConnection& connection, const HttpRequest& request, HttpContext& context) {
-    const auto id = engine::parse_job_id(last_segment(request));
+    const auto id = storage::parse_job_id(last_segment(request));
     if (!id) {
         co_return co_await connection.answer(
             to_answer(422, {"job.id",
@@ -170,7 +171,7 @@ Task<> get_job(HttpConnection& connection, const HttpRequest& request, HttpConte
 }
 
 Task<> get_delivery(HttpConnection& connection, const HttpRequest& request, HttpContext& context) {
-    const auto id = engine::parse_delivery_id(last_segment(request));
+    const auto id = storage::parse_delivery_id(last_segment(request));
     if (!id) {
         co_return co_await connection.answer(
             to_answer(422, {"delivery.id",
@@ -190,7 +191,7 @@ Task<> get_delivery(HttpConnection& connection, const HttpRequest& request, Http
     }
     std::string body;
     JsonObject object(body);
-    object.text("delivery", engine::to_text(*id)).text("to", events->front().to);
+    object.text("delivery", storage::to_text(*id)).text("to", events->front().to);
     object.text("state", storage::is_terminal(events->back().type) ? to_string(events->back().type)
                                                                    : "open");
     object.key("events");

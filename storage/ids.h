@@ -1,7 +1,11 @@
-// The layout of a JobId: 42 bits of milliseconds since 2020-01-01 | 6 bits of shard | 16 bits of
-// counter. Ids sort by time, so old jobs lie together on disk and collect() finds them without
+// Ids. The layout of a JobId: 42 bits of milliseconds since 2020-01-01 | 6 bits of shard | 16 bits
+// of counter. Ids sort by time, so old jobs lie together on disk and collect() finds them without
 // reading the young ones.
 #pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "storage/types.h"
 
@@ -32,5 +36,11 @@ constexpr JobIdParts parts_of(JobId id) {
             .shard = static_cast<uint16_t>(bits >> job_counter_bits & ((1U << job_shard_bits) - 1)),
             .counter = static_cast<uint16_t>(bits)};
 }
+
+/// As people see them: 13 characters of Crockford's base 32; "<job>-<index>".
+std::string to_text(JobId id);
+std::string to_text(DeliveryId id);
+std::optional<JobId> parse_job_id(std::string_view text);  // small letters, too
+std::optional<DeliveryId> parse_delivery_id(std::string_view text);
 
 }  // namespace storage

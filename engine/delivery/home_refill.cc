@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "engine/delivery/home.h"
-#include "engine/delivery/intake.h"
 #include "engine/reactor/sleep.h"
 #include "metrics/check.h"
 #include "metrics/log.h"
+#include "storage/ids.h"
 
 namespace engine {
 
@@ -124,7 +124,7 @@ Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
         });
         if (!loads.empty()) {
             const Load& first = loads.front();
-            metrics::log::error("job.read_failed", {{"job", to_text(first.id)},
+            metrics::log::error("job.read_failed", {{"job", storage::to_text(first.id)},
                                                     {"error", first.job ? first.content.error().what
                                                                         : first.job.error().what}});
             co_await sleep_for(parts_.reactor, refill_retry);
@@ -160,7 +160,7 @@ std::shared_ptr<const JobInfo> Home::job_info(storage::JobId id,
     else
         content = std::make_shared<const Content>(std::move(*decoded));
     if (!trouble.empty())
-        metrics::log::error("job.content_lost", {{"job", to_text(id)}, {"error", trouble}});
+        metrics::log::error("job.content_lost", {{"job", storage::to_text(id)}, {"error", trouble}});
     auto info =
         std::make_shared<const JobInfo>(std::move(job), std::move(content), parts_.content_memory);
     remember_job(info);

@@ -69,10 +69,4 @@ class Intake {
         std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) = 0;
 };
 
-/// Text forms of ids: 13 characters of Crockford's base 32; "<job>-<index>".
-std::string to_text(storage::JobId id);
-std::string to_text(storage::DeliveryId id);
-std::optional<storage::JobId> parse_job_id(std::string_view text);
-std::optional<storage::DeliveryId> parse_delivery_id(std::string_view text);
-
 }  // namespace engine

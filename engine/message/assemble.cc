@@ -10,6 +10,7 @@
 #include "engine/message/headers.h"
 #include "engine/message/limits.h"
 #include "engine/message/mime.h"
+#include "storage/ids.h"
 
 namespace engine {
 namespace {
@@ -302,7 +303,7 @@ class Assembly {
             // One id for the job would do only when all its mails are one and the same message.
             std::string host = message_id_host(origin_.host);
             if (out.constant() && !is_dynamic_part(body)) {
-                out.literal(fmt::format("Message-ID: <{}@{}>\r\n", job_text(origin_.job), host));
+                out.literal(fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
             } else {
                 std::string id = fmt::format("<{{{{id}}}}@{}>", host);
                 auto pieces = parse_template(id, "");

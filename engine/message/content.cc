@@ -11,6 +11,7 @@
 #include "engine/message/program.h"
 #include "engine/message/raw.h"
 #include "engine/message/varint.h"
+#include "storage/ids.h"
 
 namespace engine {
 namespace {
@@ -143,7 +144,7 @@ std::string Content::render(const Merge& merge) const {
         slots[i] = in.text(merge.vars.size());
     std::string id;
     if (state.to_slot != no_slot) slots[state.to_slot] = merge.to;
-    if (state.id_slot != no_slot) slots[state.id_slot] = id = delivery_text(merge.id);
+    if (state.id_slot != no_slot) slots[state.id_slot] = id = storage::to_text(merge.id);
     return state.program.run(slots, merge.to);
 }
 

@@ -81,18 +81,6 @@ std::string date_text(storage::WallTime time) {
         clock.seconds().count());
 }
 
-std::string job_text(storage::JobId job) {
-    constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    std::string text(13, '0');
-    auto bits = static_cast<uint64_t>(job);
-    for (size_t i = text.size(); i-- > 0; bits >>= 5) text[i] = alphabet[bits & 31];
-    return text;
-}
-
-std::string delivery_text(storage::DeliveryId delivery) {
-    return job_text(delivery.job) + '-' + std::to_string(delivery.index);
-}
-
 std::string message_id_host(std::string_view host) {
     bool name = !host.empty() && host.size() <= 253 && host.front() != '.' && host.back() != '.' &&
                 std::ranges::all_of(host, [](char c) {

@@ -22,9 +22,6 @@ size_t longest_word(std::string_view text);
 
 /// "Sun, 22 Nov 2026 13:00:00 +0000"
 std::string date_text(storage::WallTime time);
-/// As the events show them: 13 characters of Crockford's base 32; "<job>-<index>".
-std::string job_text(storage::JobId job);
-std::string delivery_text(storage::DeliveryId delivery);
 /// The right-hand side of Message-ID: `host` when it is a name, else "localhost".
 std::string message_id_host(std::string_view host);
 

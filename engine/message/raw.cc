@@ -8,6 +8,7 @@
 #include "engine/message/encode.h"
 #include "engine/message/headers.h"
 #include "engine/message/limits.h"
+#include "storage/ids.h"
 
 namespace engine {
 namespace {
@@ -319,7 +320,7 @@ class RawCompiler {
         std::string host = message_id_host(origin_.host);
         // Without templating all recipients get one message, which then has one id.
         if (templating_ == Templating::off) {
-            out_.literal(fmt::format("Message-ID: <{}@{}>\r\n", job_text(origin_.job), host));
+            out_.literal(fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
         } else {
             std::string id = fmt::format("<{{{{id}}}}@{}>", host);
             out_.field("Message-ID", *parse_template(id, ""), ProgramBuilder::FieldText::utf8);

@@ -7,6 +7,7 @@
 
 #include "ingest/event_json.h"
 #include "tests/ingest/support/test_shard.h"
+#include "storage/ids.h"
 
 namespace ingest::test {
 namespace {
@@ -128,7 +129,7 @@ TEST(Status, TellsCountsOfTheNodeAndOfAJob) {
     EXPECT_EQ(status["open"], 1);
     EXPECT_EQ(status["tenants"]["t"]["delivered"], 1);
     EXPECT_EQ(status["delivery"]["scheduled"], 3);
-    const std::string id = engine::to_text(storage::JobId{5});
+    const std::string id = storage::to_text(storage::JobId{5});
     const auto job = json::parse(shard.request("GET", "/v1/jobs/" + id).body);
     EXPECT_EQ(job["delivered"], 1);
     EXPECT_EQ(job["open"], 1);

@@ -6,6 +6,7 @@
 
 #include "metrics/catalog.h"
 #include "tests/ingest/support/test_shard.h"
+#include "storage/ids.h"
 
 namespace ingest::test {
 namespace {
@@ -48,7 +49,7 @@ TEST(Messages, AcceptAJobAndSayItsId) {
     EXPECT_EQ(answer["rejected"], json::array());
     ASSERT_EQ(shard.intake.jobs.size(), 1u);
     const auto& [id, kept] = *shard.intake.jobs.begin();
-    EXPECT_EQ(answer["job"], engine::to_text(id));
+    EXPECT_EQ(answer["job"], storage::to_text(id));
     EXPECT_EQ(kept.job.sender, "b@s.test");
     EXPECT_EQ(kept.job.tenant, "default");
     EXPECT_EQ(kept.job.klass, storage::Class::bulk);
