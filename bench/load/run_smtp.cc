@@ -51,8 +51,9 @@ class SmtpRun {
         std::deque<Clock::time_point> sent_at;  // of the messages that wait for their final reply
         unsigned in_flight = 0;
         unsigned refused_code = 0;  // of the transaction's MAIL or RCPT; 0: good so far
-        bool needs_reset = false;   // a transaction is open that came to nothing
-        bool ready = false;         // EHLO is answered
+        bool offers_chunking = false;
+        bool needs_reset = false;  // a transaction is open that came to nothing
+        bool ready = false;        // EHLO is answered
         Clock::time_point not_before;
     };
 
@@ -120,6 +121,8 @@ class SmtpRun {
             if (end - start < 3) return fail("a reply shorter than its code");
             bool last = end - start == 3 || input[start + 3] != '-';
             unsigned code = unsigned(std::atoi(input.substr(start, 3).c_str()));
+            if (!session.ready && std::string_view(input).substr(start + 4, 8) == "CHUNKING")
+                session.offers_chunking = true;
             if (last) on_reply(session, code, std::string_view(input).substr(start, end - start));
             if (!report_.error.empty()) return;
         }
@@ -143,6 +146,8 @@ class SmtpRun {
                 return;
             case Stage::hello:
                 if (code != 250) return fail(fmt::format("EHLO is answered with {}", text));
+                if (options_.chunking && !session.offers_chunking)
+                    return fail("the server does not offer CHUNKING; run without --bdat");
                 session.ready = true;
                 return;
             case Stage::reset:

@@ -122,6 +122,16 @@ TEST(LoadSmtp, DeliversEveryMessageOnceThroughRefusalsAndLostConnections) {
     }
 }
 
+TEST(LoadSmtp, SaysThatTheServerDoesNotTakeChunks) {
+    LivingSink sink({}, {.chunking = false});
+    RunOptions options = sink.options();
+    options.chunking = true;
+    Progress progress(Progress::Style::none);
+    Corpus sent = corpus("x.test");
+    EXPECT_EQ(run_smtp(options, sent, progress).error,
+              "the server does not offer CHUNKING; run without --bdat");
+}
+
 TEST(LoadSmtp, GivesUpWhenNothingIsAnswered) {
     sink::Script script;
     script.accept_on_try = 0;
