@@ -203,8 +203,6 @@ void Daemon::end() {
 int serve(const Config& config) {
     const sigset_t signals = block_signals();
     metrics::log::start({.level = config.log_level});
-    for (const std::string& warning : config.warnings)
-        metrics::log::warn("config", {{"warning", warning}});
     int code = 0;
     {
         Daemon daemon(config);

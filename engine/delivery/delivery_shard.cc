@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/dns/address_policy.h"
 #include "engine/reactor/sleep.h"
 #include "engine/reactor/yield.h"
 #include "metrics/log.h"
@@ -17,10 +18,12 @@ constexpr auto drain_look = std::chrono::milliseconds(20);
 constexpr auto cut_grace =
     std::chrono::seconds(2);  // for what was cut to come home and be committed
 
-ResolverOptions resolver_options(const Settings& settings) {
+ResolverOptions resolver_options(const Settings& settings, metrics::Registry& registry) {
     return {.port = settings.port,
             .allow_addresses = settings.allow_addresses,
-            .own_name = settings.node_name};
+            .own_name = settings.node_name,
+            .registry = &registry,
+            .ipv6_first = has_global_ipv6()};
 }
 
 ShardId place_of(std::string_view key, ShardId shards) {
@@ -35,7 +38,7 @@ ShardId DeliveryShard::home_of(std::string_view domain, ShardId shards) {
 
 DeliveryShard::DeliveryShard(DeliveryParts parts)
     : parts_(std::move(parts)),
-      resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings)),
+      resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings, parts_.metrics)),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),

@@ -160,7 +160,8 @@ std::shared_ptr<const JobInfo> Home::job_info(storage::JobId id,
     else
         content = std::make_shared<const Content>(std::move(*decoded));
     if (!trouble.empty())
-        metrics::log::error("job.content_lost", {{"job", storage::to_text(id)}, {"error", trouble}});
+        metrics::log::error("job.content_lost",
+                            {{"job", storage::to_text(id)}, {"error", trouble}});
     auto info =
         std::make_shared<const JobInfo>(std::move(job), std::move(content), parts_.content_memory);
     remember_job(info);

@@ -36,6 +36,20 @@ Attempt without_address(const NoRoute& why, const std::string& host, WallTime no
     return attempt;
 }
 
+/// By preference, equal ones in a new order for each connection: the load is theirs to share (RFC
+/// 5321 5.1), and a cached route would send all of it to one of them.
+std::vector<MxHost> in_order(const Route& route, std::mt19937_64& random) {
+    std::vector<MxHost> hosts = route.hosts;
+    for (auto first = hosts.begin(); first != hosts.end();) {
+        const auto last = std::find_if(first, hosts.end(), [&](const MxHost& host) {
+            return host.preference != first->preference;
+        });
+        std::shuffle(first, last, random);
+        first = last;
+    }
+    return hosts;
+}
+
 double seconds(std::chrono::nanoseconds duration) {
     return std::chrono::duration<double>(duration).count();
 }
@@ -261,7 +275,7 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
     Opened last = std::unexpected(std::move(none));
     size_t tried = 0;
     bool hopeless = true;  // no host has an address, and none ever will
-    for (const MxHost& host : route->hosts) {
+    for (const MxHost& host : in_order(*route, parts_.reactor.random())) {
         const auto endpoints = co_await parts_.resolver.addresses(host.name, host.port);
         if (!endpoints) {
             hopeless &= endpoints.error().permanent;
