@@ -220,7 +220,10 @@ Task<> JobStream::run() {
         text_.erase(0, at_);
         scanned_ -= std::min(scanned_, at_);
         at_ = 0;
-        text_.append(ended ? std::string_view("\n") : *piece);  // the last line may lack its end
+        if (!ended)
+            text_.append(*piece);
+        else if (!text_.empty())
+            text_ += '\n';  // the last line lacks its end
         text_.reserve(text_.size() + JobReader::padding);
         while (true) {
             const Pause pause = read_lines();

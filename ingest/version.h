@@ -1,5 +1,6 @@
+// The version, from the one place that says it: project() in CMakeLists.txt.
 #pragma once
 
 namespace ingest {
-inline constexpr const char* version = "0.1.0";
+inline constexpr const char* version = SLUICE_VERSION;
 }

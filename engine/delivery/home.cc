@@ -73,10 +73,14 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
 size_t Home::window_limit() const {
     // A window's entry is about half a kilobyte with its strings; contents are counted apart.
     const Settings& settings = *parts_.settings;
-    if (parts_.content_memory.bytes.load(std::memory_order_relaxed) > settings.memory_bytes / 2)
-        return window_min;
+    if (contents_over_budget()) return window_min;
     const size_t entries = settings.memory_bytes / 2 / parts_.shards / 512;
     return std::clamp(entries / std::max<size_t>(queues_.size(), 1), window_min, window_max);
+}
+
+bool Home::contents_over_budget() const {
+    return parts_.content_memory.bytes.load(std::memory_order_relaxed) >
+           parts_.settings->memory_bytes / 2;
 }
 
 void Home::place(Queue& target, Waiting waiting) {
@@ -112,7 +116,7 @@ void Home::unschedule(Queue& target) {
 
 void Home::forget_if_empty(Queue& target) {
     if (target.place != Queue::Place::idle || target.lent > 0 || target.refill_wanted ||
-        !target.window.empty())
+        target.load_wanted || !target.window.empty())
         return;
     queues_.erase(target.id);
 }
@@ -205,7 +209,7 @@ void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& w
                                        *parts_.settings, now, parts_.reactor.random()));
         }
         if (queue->window.cursor()) want_refill(*queue);
-        schedule(*queue);
+        come_again(*queue, now);
         forget_if_empty(*queue);
     }
     record_later(std::move(decisions));
@@ -267,13 +271,22 @@ void Home::lend(Link& link, WallTime now) {
         if (due && *due <= now && source.window.first_loaded()) {
             source.place = Queue::Place::ready;
             link.ready.push_back(&source);
-        } else if (!due || source.window.first_loaded()) {
-            schedule(source);
-        }  // else: load_jobs() wakes it
+        } else {
+            come_again(source, now);
+        }
         forget_if_empty(source);
     }
     record_later(std::move(ended));
     if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
+}
+
+/// Has its next turn when its head is due, and has its content.
+void Home::come_again(Queue& target, WallTime now) {
+    const auto due = target.window.next_due();
+    if (due && *due <= now && !target.window.first_loaded())
+        want_load(target);  // which schedules it
+    else
+        schedule(target);
 }
 
 void Home::stop_lending() {

@@ -52,6 +52,9 @@ class Home {
                             window_max = 8192;   // deliveries of one queue in memory
     static constexpr size_t quantum = 32;        // of one queue before the next one's turn
     static constexpr size_t refill_queues = 32;  // in one visit to the disk
+    static constexpr size_t load_queues = 8;     // in one visit to the disk for contents
+    static constexpr size_t load_ahead_max =
+        256;  // jobs of one queue; fewer when contents are over their budget
 
     explicit Home(HomeParts parts);
 
@@ -82,6 +85,7 @@ class Home {
         enum class Place : uint8_t { idle, scheduled, ready } place = Place::idle;
         WallTime scheduled_for{};
         bool refill_wanted = false;
+        bool load_wanted = false;
     };
     /// The credits of this home with one site.
     struct Link {
@@ -103,6 +107,7 @@ class Home {
     void place(Queue& queue, Waiting waiting);
     void schedule(Queue& queue);
     void unschedule(Queue& queue);
+    void come_again(Queue& queue, WallTime now);
     void want_refill(Queue& queue);
     void forget_if_empty(Queue& queue);
     size_t window_limit() const;
@@ -125,7 +130,12 @@ class Home {
     Task<> refill();
     struct Refill;
     void take_refill(Refill& refill);
-    Task<> load_jobs(std::vector<storage::QueueId> queues);
+    void want_load(Queue& queue);
+    struct Load;
+    Task<> load();
+    Task<QueueWindow::Jobs> read_jobs(std::vector<Load> loads);
+    size_t load_ahead() const;
+    bool contents_over_budget() const;
     std::shared_ptr<const JobInfo> job_info(storage::JobId id,
                                             std::optional<storage::JobStatus> row,
                                             const std::optional<std::string>& bytes);
@@ -153,6 +163,8 @@ class Home {
     bool storage_failed_ =
         false;  // outcomes cannot be recorded: lend nothing that could not be marked done
     bool refilling_ = false;
+    std::deque<storage::QueueId> loads_;
+    bool loading_ = false;
     Signal changed_;
     Signal drained_;
     Signal sweep_due_;

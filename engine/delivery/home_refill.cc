@@ -52,14 +52,11 @@ Task<> Home::refill() {
             for (Refill& one : batch) one.rows = store.read_queue(one.queue, one.after, one.limit);
         });
         bool failed = false;
-        std::vector<storage::QueueId> taken;
         for (Refill& one : batch) {
             failed |= !one.rows.has_value();
             take_refill(one);
-            taken.push_back(one.queue);
         }
         if (failed && !stopping_) co_await sleep_for(parts_.reactor, refill_retry);
-        co_await load_jobs(std::move(taken));
     }
     refilling_ = false;
     // Left over when stopping: they are on disk.
@@ -92,24 +89,64 @@ void Home::take_refill(Refill& refill) {
     const size_t before_size = target.window.size();
     target.window.end_refill(std::move(rows), upto);
     waiting_ += target.window.size() - before_size;
+    schedule(target);
+    if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
+    forget_if_empty(target);
+    changed_.notify_all();
 }
 
-Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
-    struct Load {
-        storage::JobId id;
-        storage::Result<std::optional<storage::JobStatus>> job;
-        storage::Result<std::optional<std::string>> content;
-    };
-    std::vector<Load> loads;
-    for (const storage::QueueId id : refilled)
-        if (const auto found = queues_.find(id); found != queues_.end())
-            for (const storage::JobId job : found->second->window.jobs_missing())
-                loads.push_back({job, {}, {}});
-    std::ranges::sort(loads, {}, &Load::id);
-    const auto repeated = std::ranges::unique(loads, {}, &Load::id);
-    loads.erase(repeated.begin(), repeated.end());
+/// Contents are read when the head of a queue is due and has none: not for what is due tomorrow,
+/// and not for a whole window at once.
+void Home::want_load(Queue& target) {
+    if (target.load_wanted || stopping_) return;
+    target.load_wanted = true;
+    loads_.push_back(target.id);
+    if (loading_) return;
+    loading_ = true;
+    scope_.spawn(load());
+}
 
-    QueueWindow::Jobs infos;
+struct Home::Load {
+    storage::JobId id;
+    storage::Result<std::optional<storage::JobStatus>> job;
+    storage::Result<std::optional<std::string>> content;
+};
+
+Task<> Home::load() {
+    while (!loads_.empty() && !stopping_) {
+        std::vector<storage::QueueId> wanted;
+        std::vector<Load> loads;
+        for (; !loads_.empty() && wanted.size() < load_queues; loads_.pop_front()) {
+            Queue& target = *queues_.at(loads_.front());
+            wanted.push_back(target.id);
+            for (const storage::JobId job : target.window.jobs_missing(load_ahead()))
+                loads.push_back({job, {}, {}});
+        }
+        std::ranges::sort(loads, {}, &Load::id);
+        const auto repeated = std::ranges::unique(loads, {}, &Load::id);
+        loads.erase(repeated.begin(), repeated.end());
+
+        const QueueWindow::Jobs jobs = co_await read_jobs(std::move(loads));
+        for (const storage::QueueId id : wanted) {
+            Queue& target = *queues_.at(id);
+            target.load_wanted = false;
+            target.window.loaded(jobs);
+            schedule(target);
+            forget_if_empty(target);
+        }
+        changed_.notify_all();
+    }
+    loading_ = false;
+    loads_.clear();  // left over when stopping
+}
+
+size_t Home::load_ahead() const {
+    return contents_over_budget() ? window_min : load_ahead_max;
+}
+
+/// Reads until the disk has given all of them, or we stop.
+Task<QueueWindow::Jobs> Home::read_jobs(std::vector<Load> loads) {
+    QueueWindow::Jobs jobs;
     while (!loads.empty() && !stopping_) {
         co_await parts_.worker.run([&loads, &store = parts_.store] {
             for (Load& load : loads) {
@@ -118,28 +155,18 @@ Task<> Home::load_jobs(std::vector<storage::QueueId> refilled) {
             }
         });
         std::erase_if(loads, [&](Load& load) {
-            if (!load.job || !load.content) return false;  // the disk: read again
-            infos.emplace(load.id, job_info(load.id, std::move(*load.job), *load.content));
+            if (!load.job || !load.content) return false;
+            jobs.emplace(load.id, job_info(load.id, std::move(*load.job), *load.content));
             return true;
         });
-        if (!loads.empty()) {
-            const Load& first = loads.front();
-            metrics::log::error("job.read_failed", {{"job", storage::to_text(first.id)},
-                                                    {"error", first.job ? first.content.error().what
-                                                                        : first.job.error().what}});
-            co_await sleep_for(parts_.reactor, refill_retry);
-        }
+        if (loads.empty()) break;
+        const Load& first = loads.front();
+        metrics::log::error("job.read_failed", {{"job", storage::to_text(first.id)},
+                                                {"error", first.job ? first.content.error().what
+                                                                    : first.job.error().what}});
+        co_await sleep_for(parts_.reactor, refill_retry);
     }
-    for (const storage::QueueId id : refilled) {
-        const auto found = queues_.find(id);
-        if (found == queues_.end()) continue;
-        Queue& target = *found->second;
-        target.window.loaded(infos);
-        schedule(target);
-        if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
-        forget_if_empty(target);
-    }
-    changed_.notify_all();
+    co_return jobs;
 }
 
 /// A job whose content is gone or does not decode gets none; its deliveries are deferred with words

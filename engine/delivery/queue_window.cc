@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
 #include "metrics/check.h"
 
@@ -96,13 +97,14 @@ void QueueWindow::loaded(const Jobs& jobs) {
     }
 }
 
-std::vector<storage::JobId> QueueWindow::jobs_missing() const {
+std::vector<storage::JobId> QueueWindow::jobs_missing(size_t count) const {
     std::vector<storage::JobId> jobs;
-    for (const auto& [place, waiting] : window_)
-        if (!waiting.job) jobs.push_back(waiting.delivery.id.job);
-    std::ranges::sort(jobs);
-    const auto repeated = std::ranges::unique(jobs);
-    jobs.erase(repeated.begin(), repeated.end());
+    std::unordered_set<storage::JobId> seen;
+    for (const auto& [place, waiting] : window_) {
+        if (jobs.size() >= count) break;
+        const storage::JobId job = waiting.delivery.id.job;
+        if (!waiting.job && seen.insert(job).second) jobs.push_back(job);
+    }
     return jobs;
 }
 

@@ -48,7 +48,8 @@ class QueueWindow {
     /// Gives the loaded jobs to everything that waits for them, in one pass over the window.
     using Jobs = std::unordered_map<storage::JobId, std::shared_ptr<const JobInfo>>;
     void loaded(const Jobs& jobs);
-    std::vector<storage::JobId> jobs_missing() const;
+    /// Of the earliest that have none, at most `count`.
+    std::vector<storage::JobId> jobs_missing(size_t count) const;
 
     std::optional<WallTime> next_due() const;
     bool first_loaded() const { return !window_.empty() && window_.begin()->second.job; }

@@ -69,6 +69,7 @@ size_t utf8_sequence(std::string_view text, size_t at) {
 }
 
 bool is_utf8(std::string_view text) {
+    if (is_ascii(text)) return true;  // nearly all is, and this vectorises
     for (size_t at = 0; at < text.size();) {
         size_t length = utf8_sequence(text, at);
         if (length == 0) return false;
@@ -84,6 +85,7 @@ bool is_ascii(std::string_view text) {
 }
 
 std::string clean_utf8(std::string_view text) {
+    if (is_ascii(text)) return std::string(text);
     std::string out;
     out.reserve(text.size());
     for (size_t at = 0; at < text.size();) {
@@ -172,16 +174,25 @@ size_t append_quoted_printable(std::string& out, std::string_view text, size_t c
         }
         column += width;
     };
+    const auto is_line_end = [&](size_t i) {
+        return i == text.size() || text[i] == '\r' || text[i] == '\n';
+    };
+    const auto itself = [&](size_t i) {  // a blank does, but at the end of a line
+        const bool blank = text[i] == ' ' || text[i] == '\t';
+        return stands_for_itself[static_cast<unsigned char>(text[i])] ||
+               (blank && !is_line_end(i + 1));
+    };
     while (at < text.size()) {
         size_t run = at;
         size_t run_end = std::min(text.size(), at + quoted_printable_columns - column);
-        while (run < run_end && stands_for_itself[static_cast<unsigned char>(text[run])]) ++run;
+        while (run < run_end && itself(run)) ++run;
         if (run != at) {
             out.append(text, at, run - at);
             column += run - at;
             at = run;
             continue;
         }
+        const bool as_it_is = itself(at);
         char c = text[at++];
         if (c == '\r' || c == '\n') {
             if (c == '\r' && at < text.size() && text[at] == '\n') ++at;
@@ -189,10 +200,7 @@ size_t append_quoted_printable(std::string& out, std::string_view text, size_t c
             column = 0;
             continue;
         }
-        bool last = at == text.size() || text[at] == '\r' || text[at] == '\n';
-        bool itself =
-            stands_for_itself[static_cast<unsigned char>(c)] || ((c == ' ' || c == '\t') && !last);
-        if (itself) {
+        if (as_it_is) {
             make_room(1);
             out += c;
         } else {

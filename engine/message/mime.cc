@@ -43,15 +43,13 @@ bool is_plain(std::string_view text) {
 std::string with_crlf(std::string_view text) {
     std::string out;
     out.reserve(text.size() + text.size() / 32);
-    for (size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '\r' && text[i] != '\n') {
-            out += text[i];
-            continue;
-        }
-        if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') ++i;
+    for (size_t at = 0;;) {
+        const size_t end = text.find_first_of("\r\n", at);
+        out.append(text, at, end - at);  // the rest when there is no line end
+        if (end == std::string_view::npos) return out;
         out += "\r\n";
+        at = end + (text.substr(end).starts_with("\r\n") ? 2 : 1);
     }
-    return out;
 }
 
 /// base64 without its last line end: that one belongs to what follows.

@@ -88,7 +88,7 @@ TEST(QueueWindow, GivesNothingOutWhoseJobIsNotLoaded) {
     rows.back().job = nullptr;
     window.end_refill(std::move(rows), std::nullopt);
     EXPECT_TRUE(window.take_due(WallTime{milliseconds(99)}, 9).empty());
-    EXPECT_EQ(window.jobs_missing(), std::vector<JobId>{JobId{1}});
+    EXPECT_EQ(window.jobs_missing(9), std::vector<JobId>{JobId{1}});
     window.loaded({{JobId{1}, deliveries.job}});
     EXPECT_EQ(window.take_due(WallTime{milliseconds(99)}, 9).size(), 1u);
 }
