@@ -3,7 +3,7 @@
 # Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, then whole
 # runs of the daemon. Goes on after a failure; ends with "N passed, N failed" and a status that says the same.
 # A unit test counts once: the sanitizer's run of it counts only when it fails.
-# --long: more kills and more mail in the whole runs.
+# --long: more power cuts, more kills and more mail.
 set -uo pipefail
 exec </dev/null
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
             only=${2:-}
             [ "$only" = unit ] || [ "$only" = e2e ] || { echo "run: --only takes unit or e2e, not '$only'" >&2; exit 2; }
             shift 2 ;;
-        --long) long=--long; shift ;;
+        --long) long=--long; export SLUICE_LONG=1; shift ;;
         -h|--help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
         *) echo "run: unknown option '$1'; there are --only unit|e2e and --long" >&2; exit 2 ;;
     esac

@@ -2,6 +2,7 @@
 // acknowledged is there as a whole or not at all.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "storage/store.h"
@@ -73,9 +74,11 @@ int run_until_broken(uint64_t seed) {
 }
 
 TEST(PowerCut, LosesNothingThatWasAcknowledged) {
+    // RocksDB sleeps a second after a background write that failed, so each cut costs one.
+    const uint64_t seeds = std::getenv("SLUICE_LONG") ? 300 : 10;
     int cuts = 0;
-    for (uint64_t seed = 1; seed <= 30 && !HasFailure(); ++seed) cuts += run_until_broken(seed);
-    EXPECT_GT(cuts, 60);
+    for (uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) cuts += run_until_broken(seed);
+    EXPECT_GT(cuts, 2 * static_cast<int>(seeds));
 }
 
 TEST(PowerCut, LeavesTheCommitsOfSeveralThreadsWholeOrAbsent) {
