@@ -93,7 +93,7 @@ void DeliveryShard::give_back(Return returned) {
 Task<> DeliveryShard::flush_returns() {
     co_await yield(parts_.reactor);  // what ends in the same turn goes home together
     returns_flush_ = false;
-    for (ShardId home = 0; home < returns_.size(); ++home) {
+    for (ShardId home = 0; home < parts_.post.count(); ++home) {
         if (returns_[home].empty()) continue;
         parts_.post.send(home, [peer = parts_.shards[home],
                                 returned = std::exchange(returns_[home], {})]() mutable {

@@ -123,6 +123,7 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
     }
     draft.batch.idempotency = std::move(idempotency);
     std::vector<std::shared_ptr<OpenJob>> jobs;
+    jobs.reserve(parts.size());
     for (const JobPart& part : parts) jobs.push_back(part.job);
     const auto committed =
         co_await spool_.accept(std::move(draft.batch), std::move(draft.origins), std::move(jobs));
