@@ -1,6 +1,8 @@
 // The load generator: what it makes, what it reads, and a run of it against the sink.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -207,14 +209,16 @@ TEST(LoadNdjson, ReadsTheAnswerWhileItStillSends) {
                 std::snprintf(size, sizeof size, "%zx", text.size());
                 return std::string(size) + "\r\n" + text + "\r\n";
             };
+            if (request.starts_with("POST") && request.size() < 64) return {};
             std::string out;
             if (request.starts_with("POST"))
                 out = "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n";
             bool over = request.ends_with("\r\n0\r\n\r\n");
+            // TCP cuts where it likes: what may be the front of a mark waits for the rest of it.
+            size_t taken = over ? request.size() : request.size() - std::min<size_t>(request.size(), 12);
             size_t lines = 0;
-            for (size_t at = 0; (at = request.find("{\"to\"", at)) != std::string::npos; ++at)
-                ++lines;
-            request.clear();
+            for (size_t at = 0; (at = request.find("{\"to\"", at)) < taken; ++at) ++lines;
+            request.erase(0, taken);
             if (lines > 0)
                 out += chunk("{\"job\":\"j\",\"accepted\":" + std::to_string(lines) + "}\n");
             return over ? out + chunk("{\"accepted\":1000}\n") + "0\r\n\r\n" : out;
