@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "engine/smtp/commands.h"
+#include "engine/smtp/dialogue.h"
 #include "engine/smtp/dot_stuff.h"
-#include "engine/smtp/reply_reader.h"
 #include "engine/smtp/transaction.h"
 #include "metrics/check.h"
 
@@ -19,30 +19,6 @@ namespace {
 /// Commands of one group. Bounded so that neither side's buffers can fill up with both waiting for
 /// the other to read (RFC 2920 3.1): the replies to a hundred commands fit any socket buffer.
 constexpr size_t group_commands_max = 100;
-
-/// After a failed write the host is gone or deaf: what it has said by then still counts, but nobody
-/// waits minutes for it.
-constexpr auto after_failed_write = std::chrono::seconds(5);
-
-constexpr char out_of_turn[] =
-    "the host is out of step: it sent a reply that nothing had asked for";
-
-std::string in_words(const Error& error, std::chrono::milliseconds waited, std::string_view to) {
-    const std::string reply = std::string("the host's reply to ").append(to);
-    switch (error.code) {
-        case Errc::timeout:
-            return "timed out after " + std::to_string(waited.count() / 1000) + " s waiting for " +
-                   reply;
-        case Errc::closed:
-            return "the connection was closed before " + reply;
-        case Errc::reset:
-            return "the connection was cut before " + reply;
-        default: {
-            const std::string_view cause = error.what.empty() ? to_string(error.code) : error.what;
-            return std::string(cause).append(" in place of ").append(reply);
-        }
-    }
-}
 
 Verdict unreachable_verdict(Stage stage, Reply reply) {
     return {Verdict::Kind::deferred, stage, std::move(reply)};
@@ -84,21 +60,16 @@ Outcome same_for_all(const Mail& mail, const Verdict& verdict) {
 struct Session::State {
     enum class Phase : uint8_t { connected, ready, busy, ended };
 
-    Stream& stream;
     Clock& clock;
     SmtpTimeouts timeouts;
-    ReplyReader replies;
+    Dialogue dialogue;
     Capabilities capabilities;
     uint32_t transactions = 0;
     Phase phase = Phase::connected;
     bool left_open = false;  // the last transaction; RSET goes in front of the next MAIL
-    bool write_failed = false;
 
-    State(Stream& s, Clock& c, SmtpTimeouts t) : stream(s), clock(c), timeouts(t), replies(s) {}
+    State(Stream& stream, Clock& c, SmtpTimeouts t) : clock(c), timeouts(t), dialogue(stream, c) {}
 
-    Task<> write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed);
-    Task<Result<Reply>> reply(std::chrono::milliseconds allowed, std::string_view to);
-    Task<Result<Reply>> command(std::string line, std::string_view name);
     Task<std::expected<void, Verdict>> introduce(std::string ehlo_name);
     Task<> send_envelope(const Mail* mail, Transaction* transaction);
     Task<> send_content(const Mail* mail, Transaction* transaction);
@@ -113,7 +84,8 @@ Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
     State& s = *state_;
     CHECK(s.phase == State::Phase::connected, "a session greets once");
     s.phase = State::Phase::ended;
-    Result<Reply> banner = co_await s.reply(s.timeouts.banner, "the connection (its banner)");
+    Result<Reply> banner =
+        co_await s.dialogue.reply(s.timeouts.banner, "the connection (its banner)");
     if (!banner) {
         Reply words{.text = std::move(banner.error().what)};
         co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(words)));
@@ -149,7 +121,7 @@ Task<Outcome> Session::transact(Mail mail) {
     outcome.envelope = enveloped - start;
     outcome.content = s.clock.now() - enveloped;
     // What nobody asked for would be taken for the reply to the next command.
-    if (s.write_failed || s.replies.has_more()) outcome.connection_usable = false;
+    if (s.dialogue.write_failed() || s.dialogue.out_of_step()) outcome.connection_usable = false;
     s.phase = outcome.connection_usable ? State::Phase::ready : State::Phase::ended;
     co_return outcome;
 }
@@ -159,8 +131,8 @@ Task<> Session::quit() {
     if (s.phase != State::Phase::ready) co_return;
     s.phase = State::Phase::ended;
     constexpr std::string_view chunks[] = {"QUIT\r\n"};
-    co_await s.write(chunks, s.timeouts.quit);
-    if (!s.write_failed) co_await s.reply(s.timeouts.quit, "QUIT");
+    co_await s.dialogue.write(chunks, s.timeouts.quit);
+    if (!s.dialogue.write_failed()) co_await s.dialogue.reply(s.timeouts.quit, "QUIT");
 }
 
 const Capabilities& Session::capabilities() const {
@@ -170,37 +142,15 @@ uint32_t Session::transactions() const {
     return state_->transactions;
 }
 
-/// A failed write is only noted: what the host has said before it went still has to be read.
-Task<> Session::State::write(std::span<const std::string_view> chunks,
-                             std::chrono::milliseconds allowed) {
-    stream.expires_at(clock.now() + allowed);
-    const Result<void> written = co_await stream.write(chunks);
-    if (!written) write_failed = true;
-}
-
-/// The error's text says in words what was waited for.
-Task<Result<Reply>> Session::State::reply(std::chrono::milliseconds allowed, std::string_view to) {
-    if (write_failed) allowed = std::min<std::chrono::milliseconds>(allowed, after_failed_write);
-    Result<Reply> result = co_await replies.next(clock.now() + allowed);
-    if (!result) result.error().what = in_words(result.error(), allowed, to);
-    co_return result;
-}
-
-Task<Result<Reply>> Session::State::command(std::string line, std::string_view name) {
-    if (replies.has_more()) co_return failure(Errc::protocol, out_of_turn);
-    const std::string_view chunks[] = {line};
-    co_await write(chunks, timeouts.command);
-    co_return co_await reply(timeouts.command, name);
-}
-
 Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_name) {
-    Result<Reply> answer = co_await command(ehlo_command(ehlo_name), "EHLO");
+    Result<Reply> answer =
+        co_await dialogue.command(ehlo_command(ehlo_name), "EHLO", timeouts.command);
     // Other refusals of EHLO are about us, and HELO would meet the same; these say "unknown
     // command".
     const bool unknown =
         answer && (answer->code == 500 || answer->code == 502 || answer->code == 504);
     if (unknown) {
-        answer = co_await command(helo_command(ehlo_name), "HELO");
+        answer = co_await dialogue.command(helo_command(ehlo_name), "HELO", timeouts.command);
     }
     if (!answer) {
         Reply words{.text = std::move(answer.error().what)};
@@ -209,7 +159,7 @@ Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_na
     if (!answer->positive() || answer->code == 221) {
         co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(*answer)));
     }
-    if (replies.has_more()) {
+    if (dialogue.out_of_step()) {
         co_return std::unexpected(unreachable_verdict(Stage::ehlo, {.text = out_of_turn}));
     }
     if (!unknown) capabilities = parse_capabilities(*answer);
@@ -224,12 +174,12 @@ Task<> Session::State::send_envelope(const Mail* mail, Transaction* transaction)
         transaction->pace() == Transaction::Pace::grouped ? group_commands_max : 1;
     for (size_t first = 0; first < envelope.size(); first += group_max) {
         if (!transaction->wants(envelope.step(first))) co_return;
-        if (replies.has_more()) {
+        if (dialogue.out_of_step()) {
             co_return transaction->lost(envelope.step(first), out_of_turn);
         }
         const size_t count = std::min(group_max, envelope.size() - first);
         const std::string_view chunks[] = {envelope.bytes(first, count)};
-        co_await write(chunks, timeouts.command);
+        co_await dialogue.write(chunks, timeouts.command);
         for (size_t i = first; i < first + count; ++i) {
             co_await take_reply(envelope.step(i), transaction);
             if (transaction->broken()) co_return;
@@ -241,10 +191,11 @@ Task<> Session::State::send_content(const Mail* mail, Transaction* transaction) 
     // 354 although every recipient was refused: a lone dot, so that nobody gets anything (RFC
     // 2920 3.1).
     DotStuffer wire(transaction->accepted() > 0 ? std::string_view(*mail->content) : "");
-    for (auto block = wire.next(); !block.empty() && !write_failed; block = wire.next()) {
-        co_await write(block, timeouts.body);
+    for (auto block = wire.next(); !block.empty() && !dialogue.write_failed();
+         block = wire.next()) {
+        co_await dialogue.write(block, timeouts.body);
     }
-    if (!write_failed) transaction->content_is_out();
+    if (!dialogue.write_failed()) transaction->content_is_out();
     co_await take_reply(Step::content, transaction);
 }
 
@@ -252,7 +203,7 @@ Task<> Session::State::take_reply(Step step, Transaction* transaction) {
     const auto allowed = step == Step::content ? timeouts.final
                          : step == Step::data  ? timeouts.data
                                                : timeouts.command;
-    Result<Reply> result = co_await reply(allowed, name_of(step));
+    Result<Reply> result = co_await dialogue.reply(allowed, name_of(step));
     if (result) {
         transaction->take(step, *result);
     } else {
