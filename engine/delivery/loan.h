@@ -9,7 +9,7 @@
 #include "engine/delivery/job_info.h"
 #include "engine/dns/resolver.h"
 #include "engine/reactor/shards.h"
-#include "engine/smtp/session.h"
+#include "engine/smtp/outcome.h"
 #include "storage/types.h"
 
 namespace engine {

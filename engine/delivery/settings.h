@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/smtp/session.h"
+#include "engine/smtp/timeouts.h"
 
 namespace engine {
 

@@ -4,6 +4,7 @@
 
 #include "engine/net/dialer.h"
 #include "engine/reactor/sleep.h"
+#include "engine/smtp/session.h"
 #include "metrics/catalog.h"
 #include "metrics/check.h"
 #include "metrics/log.h"

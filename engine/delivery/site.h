@@ -19,6 +19,10 @@
 
 namespace engine {
 
+class Session;
+struct Mail;
+struct Outcome;
+
 struct SiteParts {
     Reactor& reactor;
     Resolver& resolver;
