@@ -56,11 +56,13 @@ struct Lookups {
     std::unordered_map<std::string, std::shared_ptr<Flight<Answer>>> flights;
 };
 
-std::unexpected<NoRoute> never(uint16_t code, std::string enhanced, std::string reason) {
-    return std::unexpected(NoRoute{true, code, std::move(enhanced), std::move(reason)});
+using Why = NoRoute::Why;
+
+std::unexpected<NoRoute> never(Why why, uint16_t code, std::string enhanced, std::string reason) {
+    return std::unexpected(NoRoute{why, true, code, std::move(enhanced), std::move(reason)});
 }
 std::unexpected<NoRoute> not_now(std::string reason) {
-    return std::unexpected(NoRoute{false, 451, "4.4.3", std::move(reason)});
+    return std::unexpected(NoRoute{Why::failed, false, 451, "4.4.3", std::move(reason)});
 }
 
 /// "[192.0.2.1]", "[IPv6:2001:db8::1]" as in addresses, or the address alone as in a configured
@@ -186,15 +188,19 @@ Task<std::expected<std::shared_ptr<const Route>, NoRoute>> Resolver::route(std::
     if (domain.starts_with('[')) {
         const auto address = parse_literal(domain);
         if (!address)
-            co_return never(550, "5.1.2", fmt::format("{} is not an address literal", domain));
+            co_return never(Why::bad_name, 550, "5.1.2",
+                            fmt::format("{} is not an address literal", domain));
         if (const auto refusal = state_->policy.refusal(*address)) {
-            co_return never(550, "5.4.4", fmt::format("no mail goes to {}: {}", domain, *refusal));
+            co_return never(Why::address_refused, 550, "5.4.4",
+                            fmt::format("no mail goes to {}: {}", domain, *refusal));
         }
         co_return state_->make_route({{0, domain, state_->options.port}}, true,
                                      state_->options.ttl_max);
     }
     auto name = parse_domain(domain);
-    if (!name) co_return never(550, "5.1.2", fmt::format("{} is not a domain name", domain));
+    if (!name)
+        co_return never(Why::bad_name, 550, "5.1.2",
+                        fmt::format("{} is not a domain name", domain));
     co_return co_await state_->shared(state_->route_lookups, std::move(*name), &State::ask_route);
 }
 
@@ -211,7 +217,8 @@ Held<RouteAnswer> Resolver::State::route_of(const std::string& domain, DnsAnswer
                                         answer.error)),
                     options.failure_ttl};
         case DnsAnswer::Status::no_name:
-            return {never(550, "5.1.2", fmt::format("the domain {} does not exist", domain)),
+            return {never(Why::no_domain, 550, "5.1.2",
+                          fmt::format("the domain {} does not exist", domain)),
                     negative_ttl(answer)};
         case DnsAnswer::Status::no_data:
             // Only here, never when there are MX records that lead nowhere (RFC 5321 5.1).
@@ -229,7 +236,7 @@ RouteAnswer Resolver::State::route_by_mx(const std::string& domain,
     // theirs.
     std::erase_if(records, [](const DnsAnswer::Mx& mx) { return mx.host.empty(); });
     if (records.empty()) {
-        return never(556, "5.1.10",
+        return never(Why::null_mx, 556, "5.1.10",
                      fmt::format("{} takes no mail: it has a null MX (RFC 7505)", domain));
     }
     std::ranges::sort(records);
@@ -245,7 +252,7 @@ RouteAnswer Resolver::State::route_by_mx(const std::string& domain,
             std::erase_if(hosts,
                           [&](const MxHost& host) { return host.preference == mx.preference; });
             if (hosts.empty()) {
-                return never(554, "5.4.6",
+                return never(Why::own_host, 554, "5.4.6",
                              fmt::format("mail for {} loops: its best MX is this host ({})", domain,
                                          own_name));
             }
@@ -254,7 +261,8 @@ RouteAnswer Resolver::State::route_by_mx(const std::string& domain,
         hosts.push_back({mx.preference, *name, options.port});
     }
     if (hosts.empty()) {
-        return never(550, "5.4.4", fmt::format("no MX record of {} holds a host name", domain));
+        return never(Why::no_address, 550, "5.4.4",
+                     fmt::format("no MX record of {} holds a host name", domain));
     }
     std::ranges::shuffle(hosts, reactor.random());
     std::ranges::sort(hosts, {}, &MxHost::preference);
@@ -278,7 +286,9 @@ Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::str
         found->push_back(*literal);
     } else {
         auto name = parse_domain(host);
-        if (!name) co_return never(550, "5.4.4", fmt::format("{} is not a host name", host));
+        if (!name)
+            co_return never(Why::bad_name, 550, "5.4.4",
+                            fmt::format("{} is not a host name", host));
         found = co_await state_->shared(state_->host_lookups, std::move(*name), &State::ask_host);
     }
     if (!found) co_return std::unexpected(std::move(found).error());
@@ -295,7 +305,7 @@ Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::str
         }
     }
     if (endpoints.empty()) {
-        co_return never(550, "5.4.4",
+        co_return never(Why::address_refused, 550, "5.4.4",
                         fmt::format("no mail goes to the addresses of {} ({})", host, refusals));
     }
     std::ranges::shuffle(endpoints, state_->reactor.random());
@@ -336,7 +346,7 @@ Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
             options.failure_ttl};
     }
     const bool exists = v4.status != Status::no_name && v6.status != Status::no_name;
-    co_return Held<HostAnswer>{never(550, "5.4.4",
+    co_return Held<HostAnswer>{never(Why::no_address, 550, "5.4.4",
                                      fmt::format("the mail host {} {}", host,
                                                  exists ? "has no address" : "does not exist")),
                                std::min(negative_ttl(v4), negative_ttl(v6))};

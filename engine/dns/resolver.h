@@ -29,9 +29,11 @@ struct Route {
     Instant expires{};
 };
 
-/// Why there is no route. `permanent`: bounce with these; otherwise: defer.
+/// Why there is no route. What follows from it is decided by engine/delivery/outcome_table.h.
 struct NoRoute {
-    bool permanent = false;
+    enum class Why : uint8_t { failed, no_domain, null_mx, no_address, address_refused, own_host, bad_name };
+    Why why = Why::failed;
+    bool permanent = false;    // the DNS has answered, and asking again would not help before its TTL is over
     uint16_t code = 0;         // 556 for null MX, 550 for no such domain, 451 when temporary
     std::string enhanced;      // "5.1.10" null MX, "5.1.2" no such domain, "4.4.3" DNS trouble, "5.4.4"/"4.4.4" no usable address
     std::string reason;        // a sentence for people

@@ -24,6 +24,11 @@ Verdict unreachable_verdict(Stage stage, Reply reply) {
     return {Verdict::Kind::deferred, stage, std::move(reply)};
 }
 
+Verdict unreachable_verdict(Stage stage, Error why) {
+    return {
+        .stage = stage, .reply = {.text = std::move(why.what)}, .failure = failure_of(why.code)};
+}
+
 /// Why this host can never take this mail, by what it has said in EHLO; in our words.
 std::optional<Reply> unsendable(const Mail& mail, const Capabilities& host) {
     const size_t bytes = mail.content->size();
@@ -87,8 +92,7 @@ Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
     Result<Reply> banner =
         co_await s.dialogue.reply(s.timeouts.banner, "the connection (its banner)");
     if (!banner) {
-        Reply words{.text = std::move(banner.error().what)};
-        co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(words)));
+        co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(banner.error())));
     }
     if (!banner->positive() || banner->code == 221) {
         co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(*banner)));
@@ -103,7 +107,10 @@ Task<Outcome> Session::transact(Mail mail) {
     CHECK(s.phase == State::Phase::ready, "a transaction on a connection that is not usable");
     CHECK(!mail.recipients.empty() && mail.content, "a transaction without recipients or content");
     if (auto reply = unsendable(mail, s.capabilities)) {
-        co_return same_for_all(mail, {Verdict::Kind::bounced, Stage::mail, std::move(*reply)});
+        co_return same_for_all(mail, {.kind = Verdict::Kind::bounced,
+                                      .stage = Stage::mail,
+                                      .reply = std::move(*reply),
+                                      .failure = Failure::cannot_carry});
     }
     const bool grouped = s.capabilities.pipelining && !mail.lock_step;
     Transaction transaction(
@@ -153,14 +160,14 @@ Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_na
         answer = co_await dialogue.command(helo_command(ehlo_name), "HELO", timeouts.command);
     }
     if (!answer) {
-        Reply words{.text = std::move(answer.error().what)};
-        co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(words)));
+        co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(answer.error())));
     }
     if (!answer->positive() || answer->code == 221) {
         co_return std::unexpected(unreachable_verdict(Stage::ehlo, std::move(*answer)));
     }
     if (dialogue.out_of_step()) {
-        co_return std::unexpected(unreachable_verdict(Stage::ehlo, {.text = out_of_turn}));
+        co_return std::unexpected(
+            unreachable_verdict(Stage::ehlo, Error{Errc::protocol, 0, out_of_turn}));
     }
     if (!unknown) capabilities = parse_capabilities(*answer);
     co_return std::expected<void, Verdict>();
@@ -175,7 +182,7 @@ Task<> Session::State::send_envelope(const Mail* mail, Transaction* transaction)
     for (size_t first = 0; first < envelope.size(); first += group_max) {
         if (!transaction->wants(envelope.step(first))) co_return;
         if (dialogue.out_of_step()) {
-            co_return transaction->lost(envelope.step(first), out_of_turn);
+            co_return transaction->lost(envelope.step(first), {Errc::protocol, 0, out_of_turn});
         }
         const size_t count = std::min(group_max, envelope.size() - first);
         const std::string_view chunks[] = {envelope.bytes(first, count)};
@@ -207,7 +214,7 @@ Task<> Session::State::take_reply(Step step, Transaction* transaction) {
     if (result) {
         transaction->take(step, *result);
     } else {
-        transaction->lost(step, std::move(result.error().what));
+        transaction->lost(step, std::move(result.error()));
     }
 }
 

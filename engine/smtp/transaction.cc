@@ -128,7 +128,8 @@ void Transaction::take_rcpt(const Reply& reply) {
         recipients_[recipient] = Recipient::accepted;
         ++accepted_;
     } else if (accepted_ > 0 && is_too_many_recipients(reply)) {
-        settle(recipient, {Verdict::Kind::untried, Stage::rcpt, reply});
+        settle(recipient,
+               {Verdict::Kind::untried, Stage::rcpt, reply, false, Failure::transaction_full});
     } else if (pace_ == Pace::grouped && is_about_the_dialogue(reply)) {
         not_in_a_group(Step::rcpt, reply);
     } else {
@@ -160,17 +161,18 @@ void Transaction::take_content(const Reply& reply) {
     if (says_yes(reply) && !content_out_) return out_of_step(Step::content, reply);
     content_out_ = false;
     const auto kind = says_yes(reply) ? Verdict::Kind::delivered : kind_of(reply);
-    settle_all(kind, Step::content, reply);
-    if (reply.code == service_closing) broken_ = true;
+    const bool closing = reply.code == service_closing;
+    settle_all(kind, Step::content, reply, closing ? Failure::end_of_connection : Failure::none);
+    if (closing) broken_ = true;
 }
 
-void Transaction::lost(Step waiting_for, std::string what) {
+void Transaction::lost(Step waiting_for, Error why) {
     broken_ = true;
     // On a reused connection the host may have closed before it saw anything of this mail.
     const bool unseen = waiting_for == Step::reset || waiting_for == Step::mail;
     const auto kind = unseen && connection_ == Connection::reused ? Verdict::Kind::untried
                                                                   : Verdict::Kind::deferred;
-    settle_all(kind, waiting_for, {.text = std::move(what)});
+    settle_all(kind, waiting_for, {.text = std::move(why.what)}, failure_of(why.code));
 }
 
 bool Transaction::wants(Step step) const {
@@ -189,10 +191,10 @@ bool Transaction::wants(Step step) const {
     return false;
 }
 
-void Transaction::settle_all(Verdict::Kind kind, Step step, const Reply& reply) {
+void Transaction::settle_all(Verdict::Kind kind, Step step, const Reply& reply, Failure failure) {
     for (size_t i = 0; i < recipients_.size(); ++i) {
         const bool in_doubt = content_out_ && recipients_[i] == Recipient::accepted;
-        settle(i, {kind, stage_of(step), reply, in_doubt});
+        settle(i, {kind, stage_of(step), reply, in_doubt, failure});
     }
     accepted_ = 0;
 }
@@ -208,7 +210,7 @@ void Transaction::settle(size_t recipient, Verdict verdict) {
 void Transaction::end_of_connection(Step step, const Reply& reply) {
     broken_ = true;
     settle_all(connection_ == Connection::reused ? Verdict::Kind::untried : Verdict::Kind::deferred,
-               step, reply);
+               step, reply, Failure::end_of_connection);
 }
 
 void Transaction::out_of_step(Step step, const Reply& reply) {
@@ -216,12 +218,12 @@ void Transaction::out_of_step(Step step, const Reply& reply) {
     std::string what = "the host is out of step: it answered " + std::to_string(reply.code);
     what.append(" to ").append(name_of(step));
     if (!reply.text.empty()) what.append(" (").append(reply.text).append(")");
-    settle_all(Verdict::Kind::deferred, step, {.text = std::move(what)});
+    settle_all(Verdict::Kind::deferred, step, {.text = std::move(what)}, Failure::out_of_step);
 }
 
 void Transaction::not_in_a_group(Step step, const Reply& reply) {
     broken_ = lock_step_ = true;
-    settle_all(Verdict::Kind::deferred, step, reply);
+    settle_all(Verdict::Kind::deferred, step, reply, Failure::dialogue);
 }
 
 Outcome Transaction::outcome() && {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/reactor/result.h"
 #include "engine/smtp/commands.h"
 #include "engine/smtp/outcome.h"
 
@@ -29,8 +30,8 @@ class Transaction {
 
     /// The reply to the next command of that kind.
     void take(Step step, const Reply& reply);
-    /// Nothing more will come, because of `what`, while the reply to `waiting_for` was waited for.
-    void lost(Step waiting_for, std::string what);
+    /// Nothing more will come, because of `why`, while the reply to `waiting_for` was waited for.
+    void lost(Step waiting_for, Error why);
     /// The content was written to its last octet: from here on only a reply can rule out that the
     /// receiver has the mail.
     void content_is_out() { content_out_ = true; }
@@ -50,7 +51,8 @@ class Transaction {
     void take_rcpt(const Reply& reply);
     void take_data(const Reply& reply);
     void take_content(const Reply& reply);
-    void settle_all(Verdict::Kind kind, Step step, const Reply& reply);
+    void settle_all(Verdict::Kind kind, Step step, const Reply& reply,
+                    Failure failure = Failure::none);
     void settle(size_t recipient, Verdict verdict);
     void end_of_connection(Step step, const Reply& reply);
     void out_of_step(Step step, const Reply& reply);
