@@ -104,12 +104,12 @@ sink::Zone make_zone(const Arguments& a, const std::vector<bench::Endpoint>& lis
 }
 
 /// SIGINT, SIGTERM and SIGUSR1 as a descriptor.
-sink::Socket signals() {
+bench::Socket signals() {
     sigset_t set;
     sigemptyset(&set);
     for (int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, number);
     sigprocmask(SIG_BLOCK, &set, nullptr);
-    return sink::Socket(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    return bench::Socket(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 /// As many descriptors as the system lets us have: connections_max of them may be connections.

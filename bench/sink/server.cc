@@ -21,7 +21,7 @@ constexpr std::chrono::seconds linger{5};  // for the client's close after our l
 }  // namespace
 
 struct Server::Connection {
-    Connection(Shared& shared, Socket with, size_t from)
+    Connection(Shared& shared, bench::Socket with, size_t from)
         : socket(std::move(with)), listener(from), session(shared) {}
 
     struct Delayed {
@@ -29,7 +29,7 @@ struct Server::Connection {
         size_t octets;
     };
 
-    Socket socket;
+    bench::Socket socket;
     size_t listener;
     Session session;
     uint64_t generation = 0;
@@ -56,7 +56,7 @@ Server::Server(bench::Poller& poller, Shared& shared, ServerOptions options)
       next_idle_check_(Clock::now()),
       buffer_(read_octets) {
     shared_.policy.final_delay = options_.final_delay.count() > 0;
-    for (const auto& endpoint : options_.listen) listeners_.push_back({listen_on(endpoint)});
+    for (const auto& endpoint : options_.listen) listeners_.push_back({bench::listen_on(endpoint)});
     for (size_t i = 0; i < listeners_.size(); ++i)
         poller_.watch(listeners_[i].socket.fd(), EPOLLIN,
                       [this, i](uint32_t) { on_acceptable(i); });
@@ -70,7 +70,7 @@ Server::~Server() {
 }
 
 uint16_t Server::port() const {
-    return local_port(listeners_.front().socket.fd());
+    return bench::local_port(listeners_.front().socket.fd());
 }
 
 std::chrono::milliseconds Server::run_due() {
@@ -99,8 +99,8 @@ std::chrono::milliseconds Server::run_due() {
 
 void Server::on_acceptable(size_t index) {
     for (int i = 0; i < accepts_a_turn; ++i) {
-        Socket socket(::accept4(listeners_[index].socket.fd(), nullptr, nullptr,
-                                SOCK_NONBLOCK | SOCK_CLOEXEC));
+        bench::Socket socket(::accept4(listeners_[index].socket.fd(), nullptr, nullptr,
+                                       SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (socket.fd() < 0) return;
         if (shared_.tally.connections_open >= options_.connections_max) {
             ++shared_.tally.connections_refused;
@@ -110,7 +110,7 @@ void Server::on_acceptable(size_t index) {
     }
 }
 
-void Server::open(Socket socket, size_t listener) {
+void Server::open(bench::Socket socket, size_t listener) {
     int fd = socket.fd();
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -262,7 +262,7 @@ void Server::close(Connection& connection) {
     int fd = connection.fd();
     poller_.forget(fd);
     closed_.push_back(std::move(connections_[size_t(fd)]));
-    closed_.back()->socket = Socket();
+    closed_.back()->socket = bench::Socket();
 }
 
 void Server::close_idle() {

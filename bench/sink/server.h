@@ -10,7 +10,7 @@
 
 #include "bench/poller.h"
 #include "bench/sink/session.h"
-#include "bench/sink/socket.h"
+#include "bench/socket.h"
 
 namespace sink {
 
@@ -43,7 +43,7 @@ class Server {
     using Clock = std::chrono::steady_clock;
     struct Connection;
     struct Listener {
-        Socket socket;
+        bench::Socket socket;
         size_t open = 0;
     };
     struct Due {
@@ -53,7 +53,7 @@ class Server {
     };
 
     void on_acceptable(size_t listener);
-    void open(Socket socket, size_t listener);
+    void open(bench::Socket socket, size_t listener);
     void on_ready(Connection& connection, uint32_t events);
     void on_readable(Connection& connection);
     void run_session(Connection& connection, std::string_view fresh);

@@ -32,12 +32,15 @@ std::string dns_over_tcp(std::string& request, const Zone& zone, Tally& tally) {
 
 RequestServer::RequestServer(bench::Poller& poller, const bench::Endpoint& endpoint, After after,
                              Answer answer)
-    : poller_(poller), after_(after), answer_(std::move(answer)), listener_(listen_on(endpoint)) {
+    : poller_(poller),
+      after_(after),
+      answer_(std::move(answer)),
+      listener_(bench::listen_on(endpoint)) {
     poller_.watch(listener_.fd(), EPOLLIN, [this](uint32_t) { on_acceptable(); });
 }
 
 void RequestServer::on_acceptable() {
-    Socket socket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    bench::Socket socket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket.fd() < 0 || connections_.size() >= connections_max) return;
     int fd = socket.fd();
     connections_[fd] = {std::move(socket), {}};
@@ -69,7 +72,7 @@ DnsServer::DnsServer(bench::Poller& poller, const bench::Endpoint& endpoint, Zon
                      Tally& tally)
     : zone_(std::move(zone)),
       tally_(tally),
-      udp_(bind_udp(endpoint)),
+      udp_(bench::bind_udp(endpoint)),
       tcp_(poller, endpoint, After::keep,
            [this](std::string& request) { return dns_over_tcp(request, zone_, tally_); }) {
     poller.watch(udp_.fd(), EPOLLIN, [this](uint32_t) { on_datagram(); });

@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "bench/poller.h"
-#include "bench/sink/socket.h"
 #include "bench/sink/zone.h"
+#include "bench/socket.h"
 
 namespace sink {
 
@@ -27,11 +27,11 @@ class RequestServer {
     RequestServer(bench::Poller& poller, const bench::Endpoint& endpoint, After after,
                   Answer answer);
 
-    uint16_t port() const { return local_port(listener_.fd()); }
+    uint16_t port() const { return bench::local_port(listener_.fd()); }
 
   private:
     struct Connection {
-        Socket socket;
+        bench::Socket socket;
         std::string request;
     };
 
@@ -41,7 +41,7 @@ class RequestServer {
     bench::Poller& poller_;
     After after_;
     Answer answer_;
-    Socket listener_;
+    bench::Socket listener_;
     std::unordered_map<int, Connection> connections_;
 };
 
@@ -55,7 +55,7 @@ class DnsServer {
 
     Zone zone_;
     Tally& tally_;
-    Socket udp_;
+    bench::Socket udp_;
     RequestServer tcp_;
 };
 

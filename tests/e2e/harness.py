@@ -209,15 +209,20 @@ class Daemon:
             "retry": {"schedule": ["1s"], "expires": "1h"},
             "queue": {"free_disk_min": "64MiB"},
         }
-        for section, values in overrides.items():
-            self.config[section].update(values)
+        for section, values in overrides.items():  # a list is a table per entry: [[domain]]
+            if isinstance(values, list):
+                self.config[section] = values
+            else:
+                self.config.setdefault(section, {}).update(values)
         self.process = None
 
     def write_config(self):
         lines = []
         for section, values in self.config.items():
-            lines.append(f"[{section}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+            tables = values if isinstance(values, list) else [values]
+            for table in tables:
+                lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
+                lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
         path = self.folder / f"{self.name}.toml"
         path.write_text("\n".join(lines) + "\n")
         return path

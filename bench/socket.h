@@ -2,7 +2,7 @@
 #pragma once
 #include "bench/arguments.h"
 
-namespace sink {
+namespace bench {
 
 /// A descriptor that is closed with its owner.
 class Socket {
@@ -20,12 +20,12 @@ class Socket {
 };
 
 /// A non-blocking listener. Throws std::runtime_error: the address and why it cannot be had.
-Socket listen_on(const bench::Endpoint& endpoint);
+Socket listen_on(const Endpoint& endpoint);
 
 /// A non-blocking UDP socket. Throws like listen_on.
-Socket bind_udp(const bench::Endpoint& endpoint);
+Socket bind_udp(const Endpoint& endpoint);
 
 /// The port that the kernel chose for port 0.
 uint16_t local_port(int fd);
 
-}  // namespace sink
+}  // namespace bench

@@ -1,4 +1,4 @@
-#include "bench/sink/socket.h"
+#include "bench/socket.h"
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -9,12 +9,12 @@
 #include <cstring>
 #include <stdexcept>
 
-namespace sink {
+namespace bench {
 namespace {
 
 constexpr int backlog = 4096;  // the kernel cuts it to net.core.somaxconn
 
-Socket bound(const bench::Endpoint& endpoint, int type) {
+Socket bound(const Endpoint& endpoint, int type) {
     Socket socket(::socket(endpoint.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     int on = 1;
     if (endpoint.family() == AF_UNIX) {
@@ -42,7 +42,7 @@ Socket& Socket::operator=(Socket&& other) noexcept {
     return *this;
 }
 
-Socket listen_on(const bench::Endpoint& endpoint) {
+Socket listen_on(const Endpoint& endpoint) {
     Socket socket = bound(endpoint, SOCK_STREAM);
     if (::listen(socket.fd(), backlog) < 0)
         throw std::runtime_error(
@@ -50,7 +50,7 @@ Socket listen_on(const bench::Endpoint& endpoint) {
     return socket;
 }
 
-Socket bind_udp(const bench::Endpoint& endpoint) {
+Socket bind_udp(const Endpoint& endpoint) {
     return bound(endpoint, SOCK_DGRAM);
 }
 
@@ -61,4 +61,4 @@ uint16_t local_port(int fd) {
     return ntohs(address.sin6_port);
 }
 
-}  // namespace sink
+}  // namespace bench
