@@ -4,8 +4,10 @@
 #include <arpa/nameser.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/random.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/dns/dns_message.h"
 #include "engine/dns/domain_name.h"
@@ -30,8 +32,34 @@ int code_of(DnsClient::Type type) {
             return ns_t_a;
         case DnsClient::Type::aaaa:
             return ns_t_aaaa;
+        case DnsClient::Type::tlsa:
+            return ns_t_tlsa;
+        case DnsClient::Type::txt:
+            return ns_t_txt;
+        case DnsClient::Type::cname:
+            return ns_t_cname;
     }
     return 0;
+}
+
+// Of the header's fourth octet (RFC 6840 5.7): in a question it asks a validating resolver to tell
+// what it could authenticate.
+constexpr unsigned char flag_ad = 0x20;
+
+/// What an answer must guess: from the kernel, because the reactor's randomness can be computed
+/// from what it gave before.
+unsigned short question_id() {
+    unsigned short id = 0;
+    CHECK(getrandom(&id, sizeof id, 0) == sizeof id, "the kernel gives no randomness");
+    return id;
+}
+
+bool is_loopback(const ares_addr_port_node& server) {
+    if (server.family == AF_INET) return (ntohl(server.addr.addr4.s_addr) >> 24) == IN_LOOPBACKNET;
+    in6_addr v6{};
+    static_assert(sizeof v6 == sizeof server.addr.addr6);
+    std::memcpy(&v6, &server.addr.addr6, sizeof v6);
+    return IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 /// The form c-ares reads: always with a port. Nothing when it is no address.
@@ -54,15 +82,14 @@ struct CaresClient::Question {
     DnsAnswer answer;
 };
 
-/// c-ares may call back before ares_query returns; the answer is only posted, so the frame outlives
+/// c-ares may call back before ares_send returns; the answer is only posted, so the frame outlives
 /// the call.
 struct CaresClient::Asking {
     Question& question;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> waiter) const {
         question.waiter = waiter;
-        ares_query(question.client.channel_, question.name.c_str(), ns_c_in, code_of(question.type),
-                   on_answer, &question);
+        question.client.ask(question);
     }
     void await_resume() const noexcept {}
 };
@@ -129,16 +156,42 @@ Result<void> CaresClient::open() {
     }
     if (servers_.empty()) {
         servers_ = "the system's servers";
-        return {};
+    } else {
+        status = ares_set_servers_ports_csv(channel_, servers_.c_str());
+        if (status != ARES_SUCCESS) {
+            return failure(Errc::dns,
+                           fmt::format("dns.servers: {}: {}", servers_, ares_strerror(status)));
+        }
     }
-    status = ares_set_servers_ports_csv(channel_, servers_.c_str());
-    if (status == ARES_SUCCESS) return {};
-    return failure(Errc::dns, fmt::format("dns.servers: {}: {}", servers_, ares_strerror(status)));
+    servers_are_local_ = all_servers_local();
+    return {};
+}
+
+bool CaresClient::all_servers_local() const {
+    ares_addr_port_node* first = nullptr;
+    if (ares_get_servers_ports(channel_, &first) != ARES_SUCCESS || !first) return false;
+    bool local = true;
+    for (const ares_addr_port_node* server = first; server; server = server->next)
+        local &= is_loopback(*server);
+    ares_free_data(first);
+    return local;
+}
+
+/// As ares_query does it, but for the AD bit, which it cannot set.
+void CaresClient::ask(Question& question) {
+    unsigned char* packet = nullptr;
+    int size = 0;
+    const int status = ares_create_query(question.name.c_str(), ns_c_in, code_of(question.type),
+                                         question_id(), 1, &packet, &size, edns_octets);
+    if (status != ARES_SUCCESS) return on_answer(&question, status, 0, nullptr, 0);
+    packet[3] |= flag_ad;
+    ares_send(channel_, packet, size, on_answer, &question);
+    ares_free_string(packet);
 }
 
 Task<DnsAnswer> CaresClient::query(std::string name, Type type) {
     if (stopping_) co_return failed("the engine is stopping");
-    // ares_query takes a C string and has escapes of its own: only plain names reach it.
+    // c-ares takes a C string and has escapes of its own: only plain names reach it.
     const auto plain = parse_domain(name);
     if (!plain) co_return failed(fmt::format("'{}' is no host name", name));
     if (in_flight_ < options_.in_flight_max) {
@@ -180,6 +233,7 @@ void CaresClient::on_answer(void* asked, int status, int, unsigned char* packet,
         const std::string_view octets(reinterpret_cast<const char*>(packet),
                                       static_cast<size_t>(size));
         question.answer = parse_dns_answer(octets, question.name, question.type);
+        question.answer.authenticated &= question.client.servers_are_local_;
     } else {
         question.answer =
             failed(question.client.stopping_ ? "the engine is stopping" : ares_strerror(status));

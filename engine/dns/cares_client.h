@@ -43,6 +43,12 @@ class CaresClient final : public DnsClient {
     /// it fail at once.
     Task<> stop();
 
+    /// Whether every server is on this host: only then is its word on DNSSEC (the AD bit) worth
+    /// anything, and DnsAnswer::authenticated is never set otherwise (RFC 7672 2.1).
+    bool servers_are_local() const { return servers_are_local_; }
+    /// For people: "127.0.0.1:53,[::1]:53".
+    const std::string& servers() const { return servers_; }
+
     size_t in_flight() const { return in_flight_; }
     size_t waiting() const { return waiting_.size(); }
 
@@ -57,6 +63,8 @@ class CaresClient final : public DnsClient {
     static void on_answer(void* question, int status, int timeouts, unsigned char* packet,
                           int size);
     static void on_socket(void* client, int fd, int readable, int writable);
+    void ask(Question& question);
+    bool all_servers_local() const;
     void interest(int fd, uint32_t events);
     void leave_slot();
     Task<> watch(std::shared_ptr<Watch> watch);
@@ -65,6 +73,7 @@ class CaresClient final : public DnsClient {
     Reactor& reactor_;
     CaresOptions options_;
     std::string servers_;  // for people
+    bool servers_are_local_ = false;
     ares_channeldata* channel_ = nullptr;
     bool stopping_ = false;
     size_t in_flight_ = 0;

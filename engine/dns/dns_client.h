@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/net/tls.h"
 #include "engine/reactor/address.h"
 #include "engine/reactor/task.h"
 
@@ -25,13 +26,19 @@ struct DnsAnswer {
     Status status = Status::failed;
     std::vector<Mx> mx;
     std::vector<SocketAddress> addresses;  // port 0
+    std::vector<TlsaRecord> tlsa;
+    std::vector<std::string> texts;        // of TXT records, the strings of each joined
+    std::string canonical;                 // whose the records are: the name asked for, or what its CNAMEs lead to;
+                                           // of a question for a CNAME: its target
+    bool authenticated = false;            // a validating resolver on this host vouches for all of it (AD), also when
+                                           // it says that there is nothing
     uint32_t ttl_seconds = 0;              // smallest of the answer; of the SOA minimum when negative; 0 when unknown
     std::string error;                     // for people, when failed: "SERVFAIL from 127.0.0.1:53"
 };
 
 class DnsClient {
   public:
-    enum class Type : uint8_t { mx, a, aaaa };
+    enum class Type : uint8_t { mx, a, aaaa, tlsa, txt, cname };
     virtual ~DnsClient() = default;
     /// `name` in A-labels. Never fails otherwise than by DnsAnswer::status.
     virtual Task<DnsAnswer> query(std::string name, Type type) = 0;

@@ -17,8 +17,9 @@ constexpr size_t records_max = 1024;     // of one answer; what is beyond is not
 constexpr size_t cname_hops_max = 16;
 constexpr uint32_t ttl_limit = 0x7fffffff;  // above it means 0 (RFC 2181 8)
 
+constexpr uint16_t flag_answer = 0x8000, flag_truncated = 0x0200, flag_authenticated = 0x0020;
 constexpr uint16_t class_in = 1, type_a = 1, type_cname = 5, type_soa = 6, type_mx = 15,
-                   type_aaaa = 28;
+                   type_txt = 16, type_aaaa = 28, type_tlsa = 52;
 
 uint16_t code_of(DnsClient::Type type) {
     switch (type) {
@@ -28,6 +29,12 @@ uint16_t code_of(DnsClient::Type type) {
             return type_a;
         case DnsClient::Type::aaaa:
             return type_aaaa;
+        case DnsClient::Type::tlsa:
+            return type_tlsa;
+        case DnsClient::Type::txt:
+            return type_txt;
+        case DnsClient::Type::cname:
+            return type_cname;
     }
     return 0;
 }
@@ -164,6 +171,25 @@ SocketAddress address_of(std::string_view octets) {
     return address;
 }
 
+/// The strings of a TXT record, joined as their readers want them (RFC 8461 3.1, RFC 8460 3).
+std::optional<std::string> joined_strings(std::string_view data) {
+    std::string text;
+    while (!data.empty()) {
+        const size_t length = static_cast<uint8_t>(data.front());
+        if (data.size() - 1 < length) return std::nullopt;
+        text += data.substr(1, length);
+        data.remove_prefix(1 + length);
+    }
+    return text;
+}
+
+bool add_tlsa(DnsAnswer& answer, std::string_view data) {
+    if (data.size() < 3) return false;
+    const auto octet = [&](size_t at) { return static_cast<uint8_t>(data[at]); };
+    answer.tlsa.push_back({octet(0), octet(1), octet(2), std::string(data.substr(3))});
+    return true;
+}
+
 /// Adds what one record of the asked type says; false when its data is not of that type's form.
 bool add_record(DnsAnswer& answer, std::string_view packet, const Record& record) {
     if (record.type == type_mx) {
@@ -173,8 +199,20 @@ bool add_record(DnsAnswer& answer, std::string_view packet, const Record& record
         answer.mx.push_back({*preference, std::move(*host)});
         return true;
     }
+    const std::string_view data = packet.substr(record.data, record.data_size);
+    if (record.type == type_tlsa) return add_tlsa(answer, data);
+    if (record.type == type_txt) {
+        auto text = joined_strings(data);
+        if (text) answer.texts.push_back(std::move(*text));
+        return text.has_value();
+    }
+    if (record.type == type_cname) {
+        auto target = name_in(packet, record, 0);
+        if (target) answer.canonical = std::move(*target);
+        return target.has_value();
+    }
     if (record.data_size != (record.type == type_a ? 4u : 16u)) return false;
-    answer.addresses.push_back(address_of(packet.substr(record.data, record.data_size)));
+    answer.addresses.push_back(address_of(data));
     return true;
 }
 
@@ -239,7 +277,7 @@ DnsAnswer parse_dns_answer(std::string_view packet, std::string_view name, DnsCl
     const uint16_t authorities = *cursor.u16();
     cursor.skip(2);
     const unsigned rcode = flags & 0xf;
-    if (!(flags & 0x8000)) return broken("it is a question");
+    if (!(flags & flag_answer)) return broken("it is a question");
     if (questions != 1) return broken("not one question in it");
     const auto question = cursor.name();
     const auto question_type = cursor.u16();
@@ -248,7 +286,7 @@ DnsAnswer parse_dns_answer(std::string_view packet, std::string_view name, DnsCl
     if (*question != name || *question_type != code_of(type) || *question_class != class_in) {
         return broken("it answers another question");
     }
-    if (flags & 0x0200) return broken("truncated, and TCP gave no more");
+    if (flags & flag_truncated) return broken("truncated, and TCP gave no more");
     if (rcode != 0 && rcode != 3) {
         return {.status = DnsAnswer::Status::failed,
                 .error = fmt::format("the server answered {}", rcode_name(rcode))};
@@ -263,20 +301,27 @@ DnsAnswer parse_dns_answer(std::string_view packet, std::string_view name, DnsCl
         }
     }
     uint32_t ttl = ttl_limit;
-    const auto owner = canonical_name(packet, records, std::string(name), ttl);
+    const bool authenticated = (flags & flag_authenticated) != 0;
+    const auto owner = type == DnsClient::Type::cname
+                           ? std::string(name)
+                           : canonical_name(packet, records, std::string(name), ttl);
     if (!owner) return broken("its CNAMEs lead nowhere");
     if (rcode == 3) {
         return {.status = DnsAnswer::Status::no_name,
+                .canonical = *owner,
+                .authenticated = authenticated,
                 .ttl_seconds = std::min(ttl, negative_ttl(packet, cursor, authorities))};
     }
-    DnsAnswer answer;
+    DnsAnswer answer{.canonical = *owner, .authenticated = authenticated};
+    size_t found = 0;
     for (const Record& record : records) {
         if (record.type != code_of(type) || record.owner != *owner) continue;
         if (!add_record(answer, packet, record))
             return broken("a record's data has the wrong form");
         ttl = std::min(ttl, record.ttl);
+        ++found;
     }
-    if (answer.mx.empty() && answer.addresses.empty()) {
+    if (found == 0) {
         answer.status = DnsAnswer::Status::no_data;
         answer.ttl_seconds = std::min(ttl, negative_ttl(packet, cursor, authorities));
     } else {

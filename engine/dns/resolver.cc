@@ -21,7 +21,16 @@ constexpr size_t addresses_max = 100;  // of one host
 
 using std::chrono::seconds;
 using RouteAnswer = std::expected<std::shared_ptr<const Route>, NoRoute>;
-using HostAnswer = std::expected<std::vector<SocketAddress>, NoRoute>;
+/// A host and how far DNSSEC vouches for it.
+struct HostFacts {
+    std::vector<SocketAddress> addresses;
+    std::string canonical;  // what its CNAMEs lead to; its own name without any
+    bool authenticated = false;
+};
+using HostAnswer = std::expected<HostFacts, NoRoute>;
+/// Whether a name is a CNAME that DNSSEC vouches for, though its target may be in a zone that is
+/// not signed.
+enum class Alias : uint8_t { none, authenticated, failed };
 
 /// An answer and how long it holds.
 template <class Answer>
@@ -91,6 +100,9 @@ struct Resolver::State {
     std::string own_name;  // parsed; empty when there is none
     Lookups<RouteAnswer> route_lookups;
     Lookups<HostAnswer> host_lookups;
+    Lookups<HostTlsa> tlsa_lookups;  // by the records' owner
+    Lookups<Alias> alias_lookups;
+    Lookups<Texts> text_lookups;
     ResolverCounts counts;
     metrics::Counter* cache_hits = nullptr;
 
@@ -101,13 +113,16 @@ struct Resolver::State {
                         Task<Held<Answer>> (State::*ask)(std::string));
     Task<Held<RouteAnswer>> ask_route(std::string domain);
     Task<Held<HostAnswer>> ask_host(std::string host);
+    Task<Held<HostTlsa>> ask_tlsa(std::string owner);
+    Task<Held<Alias>> ask_alias(std::string host);
+    Task<Held<Texts>> ask_texts(std::string name);
+    Task<HostTlsa> tlsa(std::string host, uint16_t port);
     void count(DnsClient::Type type, const DnsAnswer& answer);
     Task<> ask_ipv6(std::string host, DnsAnswer& answer);
 
     Held<RouteAnswer> route_of(const std::string& domain, DnsAnswer answer);
-    RouteAnswer route_by_mx(const std::string& domain, std::vector<DnsAnswer::Mx> records,
-                            seconds ttl);
-    RouteAnswer make_route(std::vector<MxHost> hosts, bool implicit, seconds ttl) const;
+    RouteAnswer route_by_mx(const std::string& domain, DnsAnswer answer);
+    RouteAnswer make_route(Route route, seconds ttl) const;
 
     seconds positive_ttl(const DnsAnswer& answer) const {
         return std::clamp(seconds(answer.ttl_seconds), options.ttl_min, options.ttl_max);
@@ -115,6 +130,10 @@ struct Resolver::State {
     seconds negative_ttl(const DnsAnswer& answer) const {
         const seconds most = std::max(options.ttl_min, options.negative_ttl_max);
         return std::clamp(seconds(answer.ttl_seconds), options.ttl_min, most);
+    }
+    seconds ttl_of(const DnsAnswer& answer) const {
+        if (answer.status == DnsAnswer::Status::failed) return options.failure_ttl;
+        return answer.status == DnsAnswer::Status::ok ? positive_ttl(answer) : negative_ttl(answer);
     }
 };
 
@@ -124,7 +143,10 @@ Resolver::State::State(Reactor& the_reactor, DnsClient& the_client, ResolverOpti
       options(std::move(the_options)),
       own_name(parse_domain(options.own_name).value_or("")),
       route_lookups(options.entries_max),
-      host_lookups(options.entries_max) {
+      host_lookups(options.entries_max),
+      tlsa_lookups(options.entries_max),
+      alias_lookups(options.entries_max),
+      text_lookups(options.entries_max) {
     auto parsed = AddressPolicy::with_exceptions(options.allow_addresses);
     if (!parsed) throw std::invalid_argument("delivery.allow_addresses: " + parsed.error());
     policy = std::move(*parsed);
@@ -132,7 +154,7 @@ Resolver::State::State(Reactor& the_reactor, DnsClient& the_client, ResolverOpti
 }
 
 void Resolver::State::count(DnsClient::Type type, const DnsAnswer& answer) {
-    static constexpr const char* types[] = {"mx", "a", "aaaa"};
+    static constexpr const char* types[] = {"mx", "a", "aaaa", "tlsa", "txt", "cname"};
     static constexpr const char* results[] = {"ok", "no_data", "no_name", "failed"};
     ++counts.questions;
     counts.failures += answer.status == DnsAnswer::Status::failed;
@@ -147,12 +169,18 @@ Resolver::Resolver(Reactor& reactor, DnsClient& client, ResolverOptions options)
     : state_(std::make_unique<State>(reactor, client, std::move(options))) {}
 
 Resolver::~Resolver() {
-    CHECK(state_->route_lookups.flights.empty() && state_->host_lookups.flights.empty(),
+    const State& state = *state_;
+    CHECK(state.route_lookups.flights.empty() && state.host_lookups.flights.empty() &&
+              state.tlsa_lookups.flights.empty() && state.alias_lookups.flights.empty() &&
+              state.text_lookups.flights.empty(),
           "a resolver died while somebody waited for its answer");
 }
 
 size_t Resolver::cached() const {
-    return state_->route_lookups.cache.size() + state_->host_lookups.cache.size();
+    const State& state = *state_;
+    return state.route_lookups.cache.size() + state.host_lookups.cache.size() +
+           state.tlsa_lookups.cache.size() + state.alias_lookups.cache.size() +
+           state.text_lookups.cache.size();
 }
 
 ResolverCounts Resolver::counts() const {
@@ -194,8 +222,9 @@ Task<std::expected<std::shared_ptr<const Route>, NoRoute>> Resolver::route(std::
             co_return never(Why::address_refused, 550, "5.4.4",
                             fmt::format("no mail goes to {}: {}", domain, *refusal));
         }
-        co_return state_->make_route({{0, domain, state_->options.port}}, true,
-                                     state_->options.ttl_max);
+        co_return state_->make_route(
+            {.hosts = {{0, domain, state_->options.port}}, .implicit = true},
+            state_->options.ttl_max);
     }
     auto name = parse_domain(domain);
     if (!name)
@@ -222,16 +251,20 @@ Held<RouteAnswer> Resolver::State::route_of(const std::string& domain, DnsAnswer
                     negative_ttl(answer)};
         case DnsAnswer::Status::no_data:
             // Only here, never when there are MX records that lead nowhere (RFC 5321 5.1).
-            return {make_route({{0, domain, options.port}}, true, negative_ttl(answer)),
+            return {make_route({.hosts = {{0, domain, options.port}},
+                                .implicit = true,
+                                .authenticated = answer.authenticated},
+                               negative_ttl(answer)),
                     negative_ttl(answer)};
         case DnsAnswer::Status::ok:
             break;
     }
-    return {route_by_mx(domain, std::move(answer.mx), positive_ttl(answer)), positive_ttl(answer)};
+    const seconds ttl = positive_ttl(answer);
+    return {route_by_mx(domain, std::move(answer)), ttl};
 }
 
-RouteAnswer Resolver::State::route_by_mx(const std::string& domain,
-                                         std::vector<DnsAnswer::Mx> records, seconds ttl) {
+RouteAnswer Resolver::State::route_by_mx(const std::string& domain, DnsAnswer answer) {
+    std::vector<DnsAnswer::Mx>& records = answer.mx;
     // A null MX counts only when it stands alone (RFC 7505 3); beside others it is a mistake of
     // theirs.
     std::erase_if(records, [](const DnsAnswer::Mx& mx) { return mx.host.empty(); });
@@ -266,24 +299,22 @@ RouteAnswer Resolver::State::route_by_mx(const std::string& domain,
     }
     std::ranges::shuffle(hosts, reactor.random());
     std::ranges::sort(hosts, {}, &MxHost::preference);
-    return make_route(std::move(hosts), false, ttl);
+    return make_route({.hosts = std::move(hosts), .authenticated = answer.authenticated},
+                      positive_ttl(answer));
 }
 
-RouteAnswer Resolver::State::make_route(std::vector<MxHost> hosts, bool implicit,
-                                        seconds ttl) const {
-    auto route = std::make_shared<Route>();
-    route->site = site_name(hosts, options.port);
-    route->hosts = std::move(hosts);
-    route->implicit = implicit;
-    route->expires = reactor.now() + ttl;
-    return route;
+/// Names the site and sets the end of it.
+RouteAnswer Resolver::State::make_route(Route route, seconds ttl) const {
+    route.site = site_name(route.hosts, options.port);
+    route.expires = reactor.now() + ttl;
+    return std::make_shared<const Route>(std::move(route));
 }
 
 Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::string host,
                                                                         uint16_t port) {
     HostAnswer found;
     if (const auto literal = parse_literal(host)) {
-        found->push_back(*literal);
+        found->addresses.push_back(*literal);
     } else {
         auto name = parse_domain(host);
         if (!name)
@@ -295,7 +326,7 @@ Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::str
 
     std::vector<Endpoint> endpoints;
     std::string refusals;
-    for (SocketAddress& address : *found) {
+    for (SocketAddress& address : found->addresses) {
         if (const auto refusal = state_->policy.refusal(address)) {
             refusals +=
                 fmt::format("{}{}: {}", refusals.empty() ? "" : "; ", address.ip(), *refusal);
@@ -329,15 +360,20 @@ Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
     using Status = DnsAnswer::Status;
     count(DnsClient::Type::a, v4);
     count(DnsClient::Type::aaaa, v6);
-    std::vector<SocketAddress> addresses = std::move(v4.addresses);
-    addresses.insert(addresses.end(), v6.addresses.begin(), v6.addresses.end());
-    if (!addresses.empty()) {
+    if (!v4.addresses.empty() || !v6.addresses.empty()) {
+        // Both are of one name and so of one zone; when only one answer could be had it speaks for
+        // both, or making the other fail would be a way around DANE.
+        const DnsAnswer& better = v4.addresses.empty() ? v6 : v4;
+        HostFacts facts{.addresses = std::move(v4.addresses),
+                        .canonical = better.canonical.empty() ? host : better.canonical,
+                        .authenticated = v4.authenticated || v6.authenticated};
+        facts.addresses.insert(facts.addresses.end(), v6.addresses.begin(), v6.addresses.end());
         // Name servers that fail on AAAA are common: they must not stop A (RFC 5321 5.2), nor make
         // it short-lived.
         seconds ttl = v4.status == Status::ok ? positive_ttl(v4) : options.ttl_max;
         if (v6.status == Status::ok) ttl = std::min(ttl, positive_ttl(v6));
         if (v4.status == Status::failed) ttl = std::min(ttl, options.failure_ttl);
-        co_return Held<HostAnswer>{std::move(addresses), ttl};
+        co_return Held<HostAnswer>{std::move(facts), ttl};
     }
     if (v4.status == Status::failed || v6.status == Status::failed) {
         const DnsAnswer& worse = v4.status == Status::failed ? v4 : v6;
@@ -350,6 +386,89 @@ Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
                                      fmt::format("the mail host {} {}", host,
                                                  exists ? "has no address" : "does not exist")),
                                std::min(negative_ttl(v4), negative_ttl(v6))};
+}
+
+Task<HostTlsa> Resolver::tlsa(std::string host, uint16_t port) {
+    auto name = parse_domain(host);
+    if (!name) co_return HostTlsa{};  // an address literal
+    co_return co_await state_->tlsa(std::move(*name), port);
+}
+
+/// RFC 7672 2.2.2 and 2.2.3: first under what the host's CNAMEs lead to, then under its own name;
+/// only where DNSSEC vouches for what leads there.
+Task<HostTlsa> Resolver::State::tlsa(std::string host, uint16_t port) {
+    const HostAnswer found = co_await shared(host_lookups, host, &State::ask_host);
+    if (!found) co_return HostTlsa{};  // nobody will connect to it
+    const bool aliased = found->canonical != host;
+    std::vector<std::string> bases;
+    if (found->authenticated) {
+        bases = aliased ? std::vector{found->canonical, host} : std::vector{host};
+    } else if (aliased) {
+        // Who uses a signed name for a host in a zone that is not signed may still sign for it.
+        const Alias alias = co_await shared(alias_lookups, host, &State::ask_alias);
+        if (alias == Alias::failed) {
+            co_return HostTlsa{
+                .found = HostTlsa::Found::failed,
+                .reason = fmt::format("the CNAME of {} could not be looked up", host)};
+        }
+        if (alias == Alias::authenticated) bases = {host};
+    }
+    for (const std::string& base : bases) {
+        HostTlsa answer =
+            co_await shared(tlsa_lookups, fmt::format("_{}._tcp.{}", port, base), &State::ask_tlsa);
+        if (answer.found == HostTlsa::Found::nothing) continue;
+        answer.base = base;
+        co_return answer;
+    }
+    co_return HostTlsa{};
+}
+
+Task<Held<HostTlsa>> Resolver::State::ask_tlsa(std::string owner) {
+    DnsAnswer answer = co_await client.query(owner, DnsClient::Type::tlsa);
+    count(DnsClient::Type::tlsa, answer);
+    HostTlsa tlsa;
+    if (answer.status == DnsAnswer::Status::failed) {
+        tlsa.found = HostTlsa::Found::failed;
+        tlsa.reason =
+            fmt::format("the TLSA records {} could not be looked up: {}", owner, answer.error);
+    } else if (answer.status == DnsAnswer::Status::ok && answer.authenticated) {
+        tlsa.found = HostTlsa::Found::records;
+        tlsa.records = std::move(answer.tlsa);
+    }
+    co_return Held<HostTlsa>{std::move(tlsa), ttl_of(answer)};
+}
+
+Task<Held<Alias>> Resolver::State::ask_alias(std::string host) {
+    const DnsAnswer answer = co_await client.query(host, DnsClient::Type::cname);
+    count(DnsClient::Type::cname, answer);
+    Alias alias = Alias::none;
+    if (answer.status == DnsAnswer::Status::failed) {
+        alias = Alias::failed;
+    } else if (answer.status == DnsAnswer::Status::ok && answer.authenticated) {
+        alias = Alias::authenticated;
+    }
+    co_return Held<Alias>{alias, ttl_of(answer)};
+}
+
+Task<Texts> Resolver::texts(std::string name) {
+    auto parsed = parse_domain(name);
+    if (!parsed) co_return Texts{};
+    co_return co_await state_->shared(state_->text_lookups, std::move(*parsed), &State::ask_texts);
+}
+
+Task<Held<Texts>> Resolver::State::ask_texts(std::string name) {
+    DnsAnswer answer = co_await client.query(name, DnsClient::Type::txt);
+    count(DnsClient::Type::txt, answer);
+    Texts texts;
+    if (answer.status == DnsAnswer::Status::failed) {
+        texts.found = Texts::Found::failed;
+        texts.reason =
+            fmt::format("the TXT records of {} could not be looked up: {}", name, answer.error);
+    } else if (answer.status == DnsAnswer::Status::ok) {
+        texts.found = Texts::Found::records;
+        texts.records = std::move(answer.texts);
+    }
+    co_return Held<Texts>{std::move(texts), ttl_of(answer)};
 }
 
 }  // namespace engine

@@ -26,6 +26,7 @@ struct Route {
                                 // joined by "+", whatever their preferences; domains with equal sets share the site
     std::vector<MxHost> hosts;  // by preference, equal ones shuffled; at least one
     bool implicit = false;      // no MX: the domain itself (RFC 5321 5.1)
+    bool authenticated = false; // by DNSSEC: what DANE for the hosts needs (RFC 7672 2.2.1)
     Instant expires{};
 };
 
@@ -44,6 +45,28 @@ struct NoRoute {
 struct Endpoint {
     SocketAddress address;
     std::string host;
+};
+
+/// What the DNS says of the certificates of a host (RFC 7672 2.2).
+struct HostTlsa {
+    enum class Found : uint8_t {
+        nothing,  // no records, or none that DNSSEC vouches for
+        records,
+        failed  // it could not be had: the host must not be used, or an attacker need only suppress the answer
+    };
+    Found found = Found::nothing;
+    std::vector<TlsaRecord> records;
+    std::string base;    // the name that they are of, which the host's certificate may bear: the host's own or what its
+                         // CNAMEs lead to
+    std::string reason;  // when failed, for people
+};
+
+/// The TXT records of a name.
+struct Texts {
+    enum class Found : uint8_t { nothing, records, failed };
+    Found found = Found::nothing;
+    std::vector<std::string> records;
+    std::string reason;  // when failed, for people
 };
 
 struct ResolverOptions {
@@ -77,6 +100,11 @@ class Resolver {
     /// Addresses of a host, AAAA and A, each shuffled, IPv6 in front when options.ipv6_first; so the next call begins
     /// with another one. Never empty. Special addresses are refused with 5.4.4 unless allowed.
     Task<std::expected<std::vector<Endpoint>, NoRoute>> addresses(std::string host, uint16_t port);
+
+    /// The TLSA records of a host, whose addresses have just been asked for. An authenticated route is the other half
+    /// of what DANE needs; the caller looks at that. Nothing without questions where no answer is ever authenticated.
+    Task<HostTlsa> tlsa(std::string host, uint16_t port);
+    Task<Texts> texts(std::string name);
 
     size_t cached() const;
     ResolverCounts counts() const;

@@ -174,6 +174,31 @@ TEST_F(CaresClientTest, RefusesNamesThatAreNone) {
     EXPECT_THAT(answer("a b.test", Type::mx).error, HasSubstr("'a b.test' is no host name"));
 }
 
+TEST_F(CaresClientTest, BelievesOnlyServersOfThisHost) {
+    const std::vector<std::pair<std::vector<std::string>, bool>> cases = {
+        {{"127.0.0.1:53"}, true},
+        {{"127.1.2.3", "[::1]:53"}, true},
+        {{"127.0.0.1", "192.0.2.1"}, false},
+        {{"[2001:db8::1]:53"}, false}};
+    for (const auto& [servers, local] : cases) {
+        const auto made = CaresClient::create(*reactor, {.servers = servers});
+        ASSERT_TRUE(made) << made.error().what;
+        EXPECT_EQ((*made)->servers_are_local(), local) << servers.back();
+    }
+}
+
+TEST_F(CaresClientTest, GetsTextsAndCertificateRecords) {
+    const Dnsmasq server({"--local=/test/", "--txt-record=_mta-sts.x.test,v=STSv1; id=7;",
+                          "--dns-rr=_25._tcp.mx.x.test,52,030101aabb", "--cname=alias.test,x.test",
+                          "--host-record=x.test,127.60.0.1"});
+    use({.servers = {server.address()}});
+    EXPECT_THAT(answer("_mta-sts.x.test", Type::txt).texts, ElementsAre("v=STSv1; id=7;"));
+    EXPECT_THAT(answer("_25._tcp.mx.x.test", Type::tlsa).tlsa,
+                ElementsAre(TlsaRecord{3, 1, 1, "\xaa\xbb"}));
+    EXPECT_EQ(answer("alias.test", Type::cname).canonical, "x.test") << answers[0].error;
+    EXPECT_FALSE(answers[0].authenticated) << "dnsmasq does not validate here";
+}
+
 TEST_F(CaresClientTest, SaysWhichServerItCanNotUse) {
     const auto made = CaresClient::create(*reactor, {.servers = {"127.0.0.1:53", "dns.example"}});
     ASSERT_FALSE(made);

@@ -15,7 +15,8 @@ using Type = DnsClient::Type;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr uint16_t a = 1, mx = 15, aaaa = 28;
+constexpr uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, tlsa = 52;
+constexpr uint16_t authenticated = 0x81a0;  // an answer with the AD bit
 
 DnsAnswer parse_mx(const DnsPacket& packet, std::string_view name = "x.test") {
     return parse_dns_answer(packet.bytes(), name, Type::mx);
@@ -105,6 +106,67 @@ TEST(DnsMessage, EscapesWhatNoHostNameHas) {
     EXPECT_THAT(parse_mx(packet).mx, ElementsAre(DnsAnswer::Mx{1, "a\\046b\\010.test"}));
 }
 
+TEST(DnsMessage, GivesTlsaRecordsOctetByOctet) {
+    const auto answer =
+        parse_dns_answer(DnsPacket("_25._tcp.x.test", tlsa, authenticated)
+                             .record("@", tlsa, 60, std::string("\x03\x01\x01\0\xff", 5))
+                             .record("@", tlsa, 60, std::string("\xff\0\x02", 3))
+                             .bytes(),
+                         "_25._tcp.x.test", Type::tlsa);
+    EXPECT_TRUE(answer.authenticated);
+    EXPECT_THAT(answer.tlsa, ElementsAre(TlsaRecord{3, 1, 1, std::string("\0\xff", 2)},
+                                         TlsaRecord{255, 0, 2, ""}));
+}
+
+TEST(DnsMessage, JoinsTheStringsOfATextRecord) {
+    const auto answer =
+        parse_dns_answer(DnsPacket("x.test", txt)
+                             .record("@", txt, 60, std::string("\x03v=S\x00\x05TSv1;", 11))
+                             .bytes(),
+                         "x.test", Type::txt);
+    EXPECT_THAT(answer.texts, ElementsAre("v=STSv1;"));
+    EXPECT_FALSE(answer.authenticated);
+}
+
+TEST(DnsMessage, FailsOnRecordsOfTheWrongForm) {
+    const auto answer_of = [](Type type, uint16_t code, const std::string& data) {
+        return parse_dns_answer(DnsPacket("x.test", code).record("@", code, 60, data).bytes(),
+                                "x.test", type);
+    };
+    EXPECT_THAT(answer_of(Type::tlsa, tlsa, "\x03\x01").error, HasSubstr("wrong form"));
+    EXPECT_THAT(answer_of(Type::txt, txt,
+                          "\x05"
+                          "abc")
+                    .error,
+                HasSubstr("wrong form"));
+    EXPECT_THAT(answer_of(Type::cname, cname,
+                          "\x05"
+                          "abc")
+                    .error,
+                HasSubstr("wrong form"));
+}
+
+TEST(DnsMessage, GivesACnameItselfWhenItIsAskedFor) {
+    const auto answer =
+        parse_dns_answer(DnsPacket("x.test", cname, authenticated).cname("@", "y.test", 60).bytes(),
+                         "x.test", Type::cname);
+    EXPECT_EQ(answer.status, Status::ok);
+    EXPECT_EQ(answer.canonical, "y.test");
+    EXPECT_TRUE(answer.authenticated);
+}
+
+TEST(DnsMessage, SaysWhoseRecordsTheyAreAndWhetherTheyAreAuthenticated) {
+    const auto answer = parse_dns_answer(DnsPacket("x.test", a, authenticated)
+                                             .cname("@", "y.test", 60)
+                                             .record("y.test", a, 30, "\x7f\x3c\x01\x02")
+                                             .bytes(),
+                                         "x.test", Type::a);
+    EXPECT_EQ(answer.canonical, "y.test");
+    EXPECT_TRUE(answer.authenticated);
+    EXPECT_TRUE(parse_mx(DnsPacket("x.test", mx, authenticated | 3)).authenticated) << "no name";
+    EXPECT_FALSE(parse_mx(DnsPacket("x.test", mx)).authenticated);
+}
+
 TEST(DnsMessage, FailsOnServerErrorsByName) {
     EXPECT_THAT(parse_mx(DnsPacket("x.test", mx, 0x8182)).error, HasSubstr("SERVFAIL"));
     EXPECT_THAT(parse_mx(DnsPacket("x.test", mx, 0x8185)).error, HasSubstr("REFUSED"));
@@ -166,7 +228,18 @@ TEST(DnsMessage, StaysWithinTheAnswerWhateverIsInIt) {
              .bytes(),
          Type::a},
         {DnsPacket("x.test", aaaa).record("@", aaaa, 30, octets).bytes(), Type::aaaa},
-        {DnsPacket("x.test", mx, 0x8183).soa("test", 40, 3600).bytes(), Type::mx}};
+        {DnsPacket("x.test", mx, 0x8183).soa("test", 40, 3600).bytes(), Type::mx},
+        {DnsPacket("x.test", tlsa, authenticated)
+             .record("@", tlsa, 60, "\x03\x01\x01" + std::string(32, 'd'))
+             .record("@", tlsa, 60, "\x02\x01\x02" + std::string(64, 'd'))
+             .bytes(),
+         Type::tlsa},
+        {DnsPacket("x.test", txt)
+             .cname("@", "y.test", 9)
+             .record("y.test", txt, 60, "\x08v=STSv1;\x05 id=1")
+             .bytes(),
+         Type::txt},
+        {DnsPacket("x.test", cname, authenticated).cname("@", "y.test", 60).bytes(), Type::cname}};
     size_t failed = 0;
     for (int round = 0; round < 100'000; ++round) {
         auto [packet, type] = answers[random() % answers.size()];
