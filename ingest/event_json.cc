@@ -54,6 +54,7 @@ void append_event(std::string& out, const storage::Event& event) {
     if (event.queue_ms > 0) object.number("queue_ms", event.queue_ms);
     if (event.smtp_ms > 0) object.number("smtp_ms", event.smtp_ms);
     object.text_if("tls", event.tls);
+    if (event.in_doubt) object.flag("in_doubt", true);
     if (!event.meta.empty()) object.raw("meta", event.meta);
     object.close();
 }

@@ -199,7 +199,7 @@ std::expected<engine::Mail, std::string> compose(const SendOptions& options, con
     const bool eight_bit =
         std::ranges::any_of(*bytes, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
     return engine::Mail{.sender = options.from,
-                        .recipients = {options.to},
+                        .recipients = {{.address = options.to}},
                         .content = std::move(bytes),
                         .eight_bit = eight_bit,
                         .utf8_addresses = from.utf8 || to.utf8};

@@ -158,11 +158,12 @@ void JobRow::write(Writer& out) const {
 
 std::optional<JobRow> JobRow::read(std::string_view bytes) {
     Reader in(bytes);
-    if (in.byte() != version) return std::nullopt;
+    const uint8_t found = in.byte();
+    if (found == 0 || found > version) return std::nullopt;
     JobRow row;
     if (in.flag()) {
         row.boot = in.varint32();
-        row.job = read_job(in);
+        row.job = read_job(in, found == 1 ? JobForm::first : JobForm::current);
     }
     row.tally.counts = read_counts(in);
     row.tally.ended = in.flag();

@@ -62,7 +62,7 @@ struct JobTally {
 
 /// A row of the job family, and also a merge operand of it, which has no job.
 struct JobRow {
-    static constexpr uint8_t version = 1;
+    static constexpr uint8_t version = 2;  // 2: the job holds envid, ret, reports, tls
     std::optional<Job> job;  // without content
     uint32_t boot = 0;       // in which the job came
     JobTally tally;

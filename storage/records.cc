@@ -4,12 +4,15 @@ namespace storage {
 
 namespace {
 
-constexpr uint8_t delivery_version = 1;
-constexpr uint8_t event_version = 1;
+constexpr uint8_t delivery_version = 2;  // 2: notify, orcpt
+constexpr uint8_t event_version = 2;     // 2: in_doubt
 constexpr uint8_t queue_version = 1;
 constexpr uint8_t idempotency_version = 1;
 
 constexpr uint8_t class_count = 2;
+constexpr uint8_t dsn_return_count = 3;
+constexpr uint8_t tls_request_count = 3;
+constexpr uint8_t notify_limit = 16;
 constexpr auto event_type_count = static_cast<uint8_t>(Event::Type::async_bounce) + 1;
 
 template <class T>
@@ -19,12 +22,14 @@ std::optional<T> when_finished(const Reader& in, T value) {
 
 // What stands at the front of an event, so that a walk over events need not read the rest.
 struct EventFront {
+    uint8_t version = 0;
     DeliveryId delivery;
     WallTime time{};
 };
 EventFront read_event_front(Reader& in) {
     EventFront front;
-    if (in.byte() != event_version) in.fail();
+    front.version = in.byte();
+    if (front.version == 0 || front.version > event_version) in.fail();
     front.delivery.job = JobId{in.fixed64()};
     front.delivery.index = in.fixed32();
     front.time = in.time();
@@ -38,6 +43,8 @@ void write_delivery(Writer& out, const Delivery& delivery, const AcceptMark& mar
     out.string(delivery.recipient);
     out.string(delivery.vars);
     out.string(delivery.meta);
+    out.byte(delivery.notify);
+    out.string(delivery.orcpt);
     out.varint(delivery.attempts);
     out.time(delivery.accepted);
     out.time(delivery.expires);
@@ -48,7 +55,8 @@ void write_delivery(Writer& out, const Delivery& delivery, const AcceptMark& mar
 
 std::optional<Delivery> read_delivery(const DeliveryKey& key, std::string_view bytes) {
     Reader in(bytes);
-    if (in.byte() != delivery_version) return std::nullopt;
+    const uint8_t version = in.byte();
+    if (version == 0 || version > delivery_version) return std::nullopt;
     Delivery delivery;
     delivery.id = key.id;
     delivery.queue = key.queue;
@@ -56,6 +64,10 @@ std::optional<Delivery> read_delivery(const DeliveryKey& key, std::string_view b
     delivery.recipient = in.string();
     delivery.vars = in.string();
     delivery.meta = in.string();
+    if (version >= 2) {
+        delivery.notify = in.below(notify_limit);
+        delivery.orcpt = in.string();
+    }
     delivery.attempts = in.varint32();
     delivery.accepted = in.time();
     delivery.expires = in.time();
@@ -83,6 +95,7 @@ void write_event(Writer& out, const Event& event) {
     if (event.next_attempt) out.time(*event.next_attempt);
     out.varint(event.queue_ms);
     out.varint(event.smtp_ms);
+    out.byte(event.in_doubt ? 1 : 0);
 }
 
 std::optional<Event> read_event(uint64_t seq, std::string_view bytes) {
@@ -104,6 +117,7 @@ std::optional<Event> read_event(uint64_t seq, std::string_view bytes) {
     if (in.flag()) event.next_attempt = in.time();
     event.queue_ms = in.varint();
     event.smtp_ms = in.varint();
+    if (front.version >= 2) event.in_doubt = in.flag();
     return when_finished(in, std::move(event));
 }
 
@@ -166,9 +180,13 @@ void write_job(Writer& out, const Job& job) {
     out.byte(static_cast<uint8_t>(job.klass));
     out.string(job.sender);
     out.time(job.created);
+    out.string(job.envid);
+    out.byte(static_cast<uint8_t>(job.ret));
+    out.byte(job.reports ? 1 : 0);
+    out.byte(static_cast<uint8_t>(job.tls));
 }
 
-Job read_job(Reader& in) {
+Job read_job(Reader& in, JobForm form) {
     Job job;
     job.id = JobId{in.fixed64()};
     job.tenant = in.string();
@@ -177,6 +195,11 @@ Job read_job(Reader& in) {
     job.klass = static_cast<Class>(in.below(class_count));
     job.sender = in.string();
     job.created = in.time();
+    if (form == JobForm::first) return job;
+    job.envid = in.string();
+    job.ret = static_cast<DsnReturn>(in.below(dsn_return_count));
+    job.reports = in.flag();
+    job.tls = static_cast<TlsRequest>(in.below(tls_request_count));
     return job;
 }
 

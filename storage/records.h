@@ -36,6 +36,8 @@ inline constexpr size_t content_header_bytes = 2;
 
 // Part of a job's row (ledger.h): no version of its own.
 void write_job(Writer&, const Job&);
-Job read_job(Reader&);
+/// `first`: as rows of version 1 hold it, without what RFC 3461 and 8689 let a submitter ask for.
+enum class JobForm : uint8_t { first, current };
+Job read_job(Reader&, JobForm);
 
 }  // namespace storage

@@ -53,12 +53,19 @@ struct AcceptMark {
     uint64_t group = 0;   // counts that shard's commit groups since its start
 };
 
+/// What the sender wants to be told of one recipient (RFC 3461 NOTIFY), as bits; 0: not stated.
+namespace notify {
+inline constexpr uint8_t never = 1, success = 2, failure = 4, delay = 8;
+}
+
 struct Delivery {
     DeliveryId id;
     QueueId queue;
     std::string recipient;  // as the submitter wrote it
     std::string vars;       // encoded by engine/message; opaque here
     std::string meta;       // the submitter's JSON, as it was; empty when none
+    uint8_t notify = 0;     // bits of storage::notify
+    std::string orcpt;      // RFC 3461 ORCPT, "rfc822;ann@x.test", xtext decoded; empty when none
     uint32_t attempts = 0;
     WallTime accepted{};
     WallTime due{};
@@ -96,12 +103,20 @@ struct Event {
     uint64_t queue_ms = 0;                  // due to start of the attempt
     uint64_t smtp_ms = 0;                   // start of the attempt to its last reply
     std::string tls, meta;
+    bool in_doubt = false;                  // content went out whole and no answer came: a later attempt may be a
+                                            // duplicate (RFC 1047)
 };
 /// True for the types after which a delivery no longer exists.
 constexpr bool is_terminal(Event::Type t) {
     return t == Event::Type::delivered || t == Event::Type::bounced || t == Event::Type::expired ||
            t == Event::Type::cancelled || t == Event::Type::suppressed;
 }
+
+/// How much of the mail a delivery status notification gives back (RFC 3461 RET).
+enum class DsnReturn : uint8_t { unstated = 0, headers = 1, full = 2 };
+
+/// What the submitter says of TLS: what policy says, REQUIRETLS, or "TLS-Required: No" (RFC 8689).
+enum class TlsRequest : uint8_t { by_policy = 0, required = 1, optional = 2 };
 
 /// A job's row: what its deliveries need to be sent. The counts beside it are kept by the store from the events.
 struct Job {
@@ -110,6 +125,10 @@ struct Job {
     Class klass = Class::bulk;
     std::string sender;   // envelope sender; empty is the null reverse-path
     WallTime created{};
+    std::string envid;    // RFC 3461 ENVID, xtext decoded; empty when none
+    DsnReturn ret = DsnReturn::unstated;
+    bool reports = false;  // delivery status notifications go to the sender
+    TlsRequest tls = TlsRequest::by_policy;
     std::string content;  // encoded by engine/message; stored in its own family, dropped with the last delivery
 };
 

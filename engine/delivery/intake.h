@@ -35,6 +35,8 @@ struct Recipient {
     std::string routing_domain;  // of that address
     std::string vars;            // by Content::encode_vars
     std::string meta;            // JSON or empty
+    uint8_t notify = 0;          // bits of storage::notify
+    std::string orcpt;           // "rfc822;ann@x.test" or empty
 };
 
 /// Recipients of one job, as much as came together. The first part of a job stores it, the part

@@ -18,6 +18,7 @@ namespace engine {
 struct Attempt {
     Verdict verdict;
     std::string mx, ip, site, provider;
+    std::string tls;  // of the connection, for the event; empty: none
     storage::WallTime started{};
     uint64_t smtp_ms = 0;
 };

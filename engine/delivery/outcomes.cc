@@ -31,6 +31,8 @@ void describe(Event& event, const Attempt& attempt, const LoanTerms& terms) {
     event.provider = attempt.provider;
     event.mx = attempt.mx;
     event.ip = attempt.ip;
+    event.tls = attempt.tls;
+    event.in_doubt = attempt.verdict.in_doubt;
     event.attempt = terms.delivery.attempts + 1;
     event.stage = std::string(to_string(attempt.verdict.stage));
     if (attempt.verdict.stage == Stage::none) event.stage.clear();

@@ -100,6 +100,8 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
                                     .recipient = std::move(recipient.address),
                                     .vars = std::move(recipient.vars),
                                     .meta = std::move(recipient.meta),
+                                    .notify = recipient.notify,
+                                    .orcpt = std::move(recipient.orcpt),
                                     .attempts = 0,
                                     .accepted = draft.now,
                                     .due = due,

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "engine/delivery/letter.h"
 #include "engine/delivery/ready_queue.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/site_policy.h"
@@ -63,9 +64,7 @@ class Site {
         std::string mx, ip;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
-        std::shared_ptr<const std::string>
-            rendered;  // of the last job whose bytes are the same for all
-        storage::JobId rendered_job{};
+        LetterWriter letters;
     };
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
@@ -78,7 +77,6 @@ class Site {
     Task<bool> work_before(Instant deadline);
     Task<> wait_for_rate();
     std::vector<Loan> pull();
-    Mail mail_for(const std::vector<Loan>& loans, Connection& connection) const;
     void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection,
                 WallTime started, uint64_t smtp_ms);
     void not_opened(Attempt attempt);

@@ -49,8 +49,8 @@ Envelope::Envelope(const Mail& mail, const Capabilities& capabilities, Before be
     commands_.reserve(mail.recipients.size() + 3);
     if (before == Before::reset) add(Step::reset, "RSET");
     add(Step::mail, mail_command(mail, capabilities));
-    for (const std::string& recipient : mail.recipients) {
-        add(Step::rcpt, "RCPT TO:<" + recipient + '>');
+    for (const MailRecipient& recipient : mail.recipients) {
+        add(Step::rcpt, "RCPT TO:<" + recipient.address + '>');
     }
     add(Step::data, "DATA");
 }
@@ -79,7 +79,7 @@ bool has_eight_bit(std::string_view text) {
 
 bool needs_smtp_utf8(const Mail& mail) {
     return mail.utf8_addresses || has_eight_bit(mail.sender) ||
-           std::ranges::any_of(mail.recipients, has_eight_bit);
+           std::ranges::any_of(mail.recipients, has_eight_bit, &MailRecipient::address);
 }
 
 }  // namespace engine

@@ -76,7 +76,7 @@ engine::Task<> send_all(engine::Session* session, const std::vector<std::string>
     EXPECT_TRUE((co_await session->greet("client.example")).has_value());
     for (const std::string& body : *bodies) {
         engine::Mail mail{.sender = "b@s.example",
-                          .recipients = {"a@x.example", "not an address", "c@x.example"},
+                          .recipients = {{"a@x.example"}, {"not an address"}, {"c@x.example"}},
                           .content = std::make_shared<const std::string>(header + body),
                           .lock_step = (*random)() % 4 == 0};
         const engine::Outcome outcome = co_await session->transact(std::move(mail));

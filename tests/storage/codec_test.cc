@@ -33,6 +33,7 @@ Event full_event() {
     event.queue_ms = 7;
     event.smtp_ms = UINT64_MAX;
     event.meta = R"({"uid":7})";
+    event.in_doubt = true;
     return event;
 }
 
@@ -126,8 +127,49 @@ TEST(Codec, KeepsAnEventAsItWas) {
     EXPECT_EQ(got->code, want.code);
     EXPECT_EQ(got->reply, want.reply);
     EXPECT_EQ(got->meta, want.meta);
+    EXPECT_TRUE(got->in_doubt);
     EXPECT_TRUE(event_is_of(bytes_of_event(), want.delivery));
     EXPECT_EQ(event_time(bytes_of_event()), want.time);
+}
+
+TEST(Codec, KeepsWhatASubmitterAsksForOfADelivery) {
+    Delivery want = make_delivery(job_id(1), 2);
+    want.notify = notify::success | notify::delay;
+    want.orcpt = "rfc822;user2@old.test";
+    Writer out;
+    write_delivery(out, want, {.boot = 1});
+    const auto got = read_delivery(key_of(want), out.bytes());
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->notify, want.notify);
+    EXPECT_EQ(got->orcpt, want.orcpt);
+    EXPECT_EQ(got->vars, want.vars);
+}
+
+TEST(Codec, KeepsWhatASubmitterAsksForOfAJob) {
+    JobRow want = full_row();
+    want.job->envid = "QQ314159";
+    want.job->ret = DsnReturn::full;
+    want.job->reports = true;
+    want.job->tls = TlsRequest::required;
+    Writer out;
+    want.write(out);
+    const auto got = JobRow::read(out.bytes());
+    ASSERT_TRUE(got.has_value() && got->job.has_value());
+    EXPECT_EQ(got->job->envid, "QQ314159");
+    EXPECT_EQ(got->job->ret, DsnReturn::full);
+    EXPECT_TRUE(got->job->reports);
+    EXPECT_EQ(got->job->tls, TlsRequest::required);
+    EXPECT_EQ(got->tally.counts.accepted, want.tally.counts.accepted);
+}
+
+TEST(Codec, ReadsTheEventsOfTheFirstVersion) {
+    std::string bytes = bytes_of_event();
+    bytes[0] = 1;
+    bytes.pop_back();  // in_doubt is the last octet of the second
+    const auto got = read_event(5, bytes);
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->meta, full_event().meta);
+    EXPECT_FALSE(got->in_doubt);
 }
 
 TEST(Codec, SurvivesHostileEvents) {
@@ -150,7 +192,7 @@ TEST(Codec, SurvivesHostileJobRows) {
 
 TEST(Codec, RefusesTheRecordOfANewerVersion) {
     std::string bytes = bytes_of_event();
-    bytes[0] = 2;
+    bytes[0] = 3;
     EXPECT_FALSE(read_event(1, bytes).has_value());
 }
 

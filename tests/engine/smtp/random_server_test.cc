@@ -113,7 +113,7 @@ Task<> converse(Session* session, RandomServer* server, std::mt19937* random, Ta
     const auto content = std::make_shared<const std::string>("x\r\n");
     for (int i = 0; i < 10; ++i) {
         Mail mail{.sender = "b@s", .content = content, .lock_step = (*random)() % 4 == 0};
-        mail.recipients.assign(1 + (*random)() % 4, "a@x");
+        mail.recipients.assign(1 + (*random)() % 4, {"a@x"});
         const size_t recipients = mail.recipients.size();
         const Outcome outcome = co_await session->transact(std::move(mail));
         ++tally->transactions;

@@ -77,7 +77,10 @@ Mail parse_mail(const std::string& text) {
     for (const std::string& word : words(text)) {
         const std::string value = word.substr(word.find('=') + 1);
         if (word.starts_with("from=")) mail.sender = value;
-        if (word.starts_with("to=")) mail.recipients = split(value, ",");
+        if (word.starts_with("to=")) {
+            mail.recipients.clear();
+            for (std::string& to : split(value, ",")) mail.recipients.push_back({std::move(to)});
+        }
         if (word.starts_with("content=")) content = unescape(value);
         if (word.starts_with("size=")) content = std::string(std::stoul(value) - 2, 'x') + "\r\n";
         if (word == "eight_bit") mail.eight_bit = true;
@@ -85,10 +88,10 @@ Mail parse_mail(const std::string& text) {
         if (word == "lock_step") mail.lock_step = true;
     }
     // "to=101*": so many recipients r1@x, r2@x…
-    if (mail.recipients.size() == 1 && mail.recipients[0].ends_with('*')) {
-        const int count = std::stoi(mail.recipients[0]);
+    if (mail.recipients.size() == 1 && mail.recipients[0].address.ends_with('*')) {
+        const int count = std::stoi(mail.recipients[0].address);
         mail.recipients.clear();
-        for (int i = 1; i <= count; ++i) mail.recipients.push_back(fmt::format("r{}@x", i));
+        for (int i = 1; i <= count; ++i) mail.recipients.push_back({fmt::format("r{}@x", i)});
     }
     mail.content = std::make_shared<const std::string>(content);
     return mail;
@@ -275,7 +278,7 @@ class Player {
     void check_recipient(const ScriptLine& line, const Outcome& outcome) {
         const std::string who = line.text.substr(0, line.text.find(' '));
         for (size_t i = 0; i < mail_.recipients.size(); ++i) {
-            if (who != mail_.recipients[i] && who != "all") continue;
+            if (who != mail_.recipients[i].address && who != "all") continue;
             compare(line, line.text.substr(who.size() + 1), outcome.verdicts.at(i));
             if (who != "all") return;
         }
