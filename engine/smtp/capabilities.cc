@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/smtp/credentials.h"
+
 namespace engine {
 
 namespace {
@@ -20,6 +22,7 @@ constexpr std::pair<std::string_view, bool Capabilities::*> keywords[] = {
     {"ENHANCEDSTATUSCODES", &Capabilities::enhanced_status_codes},
     {"STARTTLS", &Capabilities::starttls},
     {"SIZE", &Capabilities::size},
+    {"REQUIRETLS", &Capabilities::require_tls},
 };
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -43,8 +46,20 @@ uint64_t size_of(std::string_view digits) {
     return error == std::errc() ? value : 0;
 }
 
+/// "AUTH PLAIN LOGIN", and the "AUTH=PLAIN" of servers older than the RFC.
+uint8_t auth_of(std::string_view line) {
+    uint8_t known = 0;
+    for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
+        for (const AuthMechanism mechanism : auth_mechanisms) {
+            if (same_word(word, to_string(mechanism))) known |= static_cast<uint8_t>(mechanism);
+        }
+    }
+    return known;
+}
+
 void take_line(Capabilities& result, std::string_view line) {
     const std::string_view keyword = take_word(line);
+    if (same_word(keyword, "AUTH")) result.auth |= auth_of(line);
     for (const auto& [name, member] : keywords) {
         if (!same_word(keyword, name)) continue;
         result.*member = true;

@@ -10,7 +10,9 @@ namespace engine {
 struct Capabilities {
     bool esmtp = false;  // false: only HELO worked; no parameters then
     bool pipelining = false, chunking = false, eight_bit_mime = false, smtp_utf8 = false,
-         dsn = false, enhanced_status_codes = false, starttls = false, size = false;
+         dsn = false, enhanced_status_codes = false, starttls = false, size = false,
+         require_tls = false;
+    uint8_t auth = 0;       // of AuthMechanism (engine/smtp/credentials.h): those that we know
     uint64_t size_max = 0;  // 0: none stated (RFC 1870: no fixed limit)
 };
 

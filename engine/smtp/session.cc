@@ -6,9 +6,11 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/smtp/auth.h"
 #include "engine/smtp/commands.h"
 #include "engine/smtp/dialogue.h"
 #include "engine/smtp/dot_stuff.h"
+#include "engine/smtp/starttls.h"
 #include "engine/smtp/transaction.h"
 #include "metrics/check.h"
 
@@ -72,10 +74,14 @@ struct Session::State {
     uint32_t transactions = 0;
     Phase phase = Phase::connected;
     bool left_open = false;  // the last transaction; RSET goes in front of the next MAIL
+    std::string ehlo_name;
+    std::unique_ptr<TlsStream> tls;
+    TlsResult tls_result;
 
     State(Stream& stream, Clock& c, SmtpTimeouts t) : clock(c), timeouts(t), dialogue(stream, c) {}
 
-    Task<std::expected<void, Verdict>> introduce(std::string ehlo_name);
+    Task<std::expected<void, Verdict>> introduce();
+    std::expected<void, Verdict> go_over_to(TlsStarted started);
     Task<> send_envelope(const Mail* mail, Transaction* transaction);
     Task<> send_content(const Mail* mail, Transaction* transaction);
     Task<> take_reply(Step step, Transaction* transaction);
@@ -97,9 +103,53 @@ Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
     if (!banner->positive() || banner->code == 221) {
         co_return std::unexpected(unreachable_verdict(Stage::banner, std::move(*banner)));
     }
-    auto introduced = co_await s.introduce(std::move(ehlo_name));
+    s.ehlo_name = std::move(ehlo_name);
+    auto introduced = co_await s.introduce();
     if (introduced) s.phase = State::Phase::ready;
     co_return introduced;
+}
+
+std::expected<void, Verdict> Session::State::go_over_to(TlsStarted started) {
+    if (!started) return std::unexpected(std::move(started.error()));
+    tls = std::move(*started);
+    tls_result = tls->result();
+    return {};
+}
+
+Task<std::expected<void, Verdict>> Session::begin_with_tls(TlsStart with) {
+    State& s = *state_;
+    CHECK(s.phase == State::Phase::connected && !s.tls, "TLS from the first octet, and later");
+    auto begun =
+        s.go_over_to(co_await engine::shake_hands(&s.dialogue, std::move(with), s.timeouts.tls));
+    if (!begun) s.phase = State::Phase::ended;
+    co_return begun;
+}
+
+Task<std::expected<void, Verdict>> Session::start_tls(TlsStart with) {
+    State& s = *state_;
+    CHECK(s.phase == State::Phase::ready && s.transactions == 0 && !s.tls,
+          "STARTTLS where it cannot stand");
+    s.phase = State::Phase::ended;
+    auto started =
+        s.go_over_to(co_await engine::start_tls(&s.dialogue, std::move(with), s.timeouts.tls));
+    if (started) started = co_await s.introduce();
+    const bool refused = !started && started.error().failure == Failure::no_tls;
+    if (started || refused) s.phase = State::Phase::ready;
+    co_return started;
+}
+
+Task<std::expected<void, Verdict>> Session::log_in(std::shared_ptr<const Credentials> credentials) {
+    State& s = *state_;
+    CHECK(s.phase == State::Phase::ready && s.transactions == 0, "AUTH where it cannot stand");
+    s.phase = State::Phase::ended;
+    auto done = co_await authenticate(&s.dialogue, s.capabilities, std::move(credentials),
+                                      s.timeouts.command);
+    if (done) s.phase = State::Phase::ready;
+    co_return done;
+}
+
+const TlsResult& Session::tls() const {
+    return state_->tls_result;
 }
 
 Task<Outcome> Session::transact(Mail mail) {
@@ -140,6 +190,7 @@ Task<> Session::quit() {
     constexpr std::string_view chunks[] = {"QUIT\r\n"};
     co_await s.dialogue.write(chunks, s.timeouts.quit);
     if (!s.dialogue.write_failed()) co_await s.dialogue.reply(s.timeouts.quit, "QUIT");
+    if (s.tls) co_await s.tls->say_goodbye();
 }
 
 const Capabilities& Session::capabilities() const {
@@ -149,7 +200,7 @@ uint32_t Session::transactions() const {
     return state_->transactions;
 }
 
-Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_name) {
+Task<std::expected<void, Verdict>> Session::State::introduce() {
     Result<Reply> answer =
         co_await dialogue.command(ehlo_command(ehlo_name), "EHLO", timeouts.command);
     // Other refusals of EHLO are about us, and HELO would meet the same; these say "unknown
@@ -169,6 +220,7 @@ Task<std::expected<void, Verdict>> Session::State::introduce(std::string ehlo_na
         co_return std::unexpected(
             unreachable_verdict(Stage::ehlo, Error{Errc::protocol, 0, out_of_turn}));
     }
+    capabilities = {};
     if (!unknown) capabilities = parse_capabilities(*answer);
     co_return std::expected<void, Verdict>();
 }

@@ -17,6 +17,10 @@
 
 namespace engine {
 
+struct Credentials;
+struct TlsResult;
+struct TlsStart;
+
 class Session {
   public:
     /// The stream must outlive the session; the session alone reads and writes it.
@@ -28,6 +32,19 @@ class Session {
     /// host's reply. That 521 or 554 there may mean a host that takes no mail at all is the
     /// caller's decision.
     Task<std::expected<void, Verdict>> greet(std::string ehlo_name);
+
+    /// TLS from the first octet on (port 465), before greet(). The error is a deferral in stage
+    /// tls, and the connection is of no more use.
+    Task<std::expected<void, Verdict>> begin_with_tls(TlsStart with);
+    /// STARTTLS after greet(), and EHLO once more, because nothing that was said before counts (RFC
+    /// 3207 4.2). After Failure::no_tls the host has refused in order, and the session is as it
+    /// was; after another failure it is of no more use. What the certificate is worth is for the
+    /// caller to judge: tls().
+    Task<std::expected<void, Verdict>> start_tls(TlsStart with);
+    const TlsResult& tls() const;
+    /// AUTH, after all of these. Whether the line is safe for it is the caller's decision. After an
+    /// error the session is of no more use.
+    Task<std::expected<void, Verdict>> log_in(std::shared_ptr<const Credentials> credentials);
 
     /// One transaction: MAIL, RCPT… and DATA in one write where PIPELINING is offered (and
     /// mail.lock_step is not set), one by one where not; then the content. Every recipient gets

@@ -10,6 +10,8 @@ struct SmtpTimeouts {
     std::chrono::milliseconds connect = std::chrono::seconds(30);
     std::chrono::milliseconds banner = std::chrono::minutes(5);
     std::chrono::milliseconds command = std::chrono::minutes(5);
+    std::chrono::milliseconds tls =
+        std::chrono::minutes(1);  // the reply to STARTTLS; the handshake
     std::chrono::milliseconds data = std::chrono::minutes(2);
     std::chrono::milliseconds body = std::chrono::minutes(3);  // per block written
     std::chrono::milliseconds final = std::chrono::minutes(10);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "engine/reactor/scope.h"
+#include "engine/smtp/credentials.h"
 #include "engine/smtp/dot_stuff.h"
 #include "tests/engine/smtp/support/scripted_stream.h"
 
@@ -97,6 +98,23 @@ Mail parse_mail(const std::string& text) {
     return mail;
 }
 
+std::shared_ptr<const Credentials> parse_credentials(const std::string& text) {
+    auto credentials = std::make_shared<Credentials>();
+    for (const std::string& word : words(text)) {
+        const std::string value = word.substr(word.find('=') + 1);
+        if (word.starts_with("user=")) credentials->user = value;
+        if (word.starts_with("password=")) credentials->password = Secret(value);
+        if (!word.starts_with("mechanisms=")) continue;
+        for (const AuthMechanism mechanism : auth_mechanisms) {
+            for (const std::string& name : split(value, ",")) {
+                if (name == to_string(mechanism))
+                    credentials->mechanisms |= static_cast<uint8_t>(mechanism);
+            }
+        }
+    }
+    return credentials;
+}
+
 /// "RCPT TO:<r1@x>…<r99@x>" stands for the commands from 1 to 99, "250 ok*99" for so many replies.
 std::vector<std::string> repeated(const std::string& part) {
     int first = 0;
@@ -145,6 +163,13 @@ class Player {
                 co_await session_.quit();
                 continue;
             }
+            if (call.kind == 'A') {
+                load_until_next_call();
+                const auto done = co_await session_.log_in(parse_credentials(call.text));
+                usable_ = done.has_value();
+                check_login(done);
+                continue;
+            }
             mail_ = parse_mail(call.text);
             load_until_next_call();
             const Outcome outcome = co_await session_.transact(mail_);
@@ -158,7 +183,7 @@ class Player {
         expected_.clear();
         for (; at_ < lines_.size(); ++at_) {
             const ScriptLine& line = lines_[at_];
-            if (line.kind == 'M' || line.kind == 'Q') return;
+            if (line.kind == 'M' || line.kind == 'Q' || line.kind == 'A') return;
             if (line.kind == 'E') expected_.push_back(line);
             if (line.kind == 'G') load_greeting(line);
             if (line.kind == 'S') load_server(line);
@@ -241,6 +266,15 @@ class Player {
             complaints_.push_back("greeting failed: " + shown(greeted.error()) + " " +
                                   greeted.error().reply.text);
     }
+    void check_login(const std::expected<void, Verdict>& done) {
+        for (const ScriptLine& line : expected_) {
+            if (line.text == "logged_in" && !done)
+                complain(line, shown(done.error()) + " " + done.error().reply.text);
+            if (line.text.starts_with("auth ") && done) complain(line, "it was logged in");
+            if (line.text.starts_with("auth ") && !done)
+                compare(line, line.text.substr(5), done.error());
+        }
+    }
     void check_offers(const ScriptLine& line) {
         const Capabilities& c = session_.capabilities();
         std::string all;
@@ -306,7 +340,7 @@ std::vector<ScriptLine> read_script(const std::string& path) {
         ++number;
         if (text.empty() || text.starts_with('#')) continue;
         const bool known =
-            text.size() >= 2 && text[1] == ':' && std::string_view("GSCMQE").contains(text[0]);
+            text.size() >= 2 && text[1] == ':' && std::string_view("GSCMQAE").contains(text[0]);
         lines.push_back({number, known ? text[0] : '?', text.size() > 3 ? text.substr(3) : ""});
     }
     return lines;

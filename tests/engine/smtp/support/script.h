@@ -11,6 +11,8 @@
 //   C: <cut-body>          the content, but the write of it fails
 //   M: from=b@s to=a@x,b@x [content=hello\r\n] [size=N] [flags: eight_bit utf8 lock_step]
 //                          the next transaction; its lines follow
+//   A: user=u password=p mechanisms=PLAIN,LOGIN    log_in(); its lines follow
+//   E: logged_in / E: auth deferred 535 5.7.8 ehlo  what log_in() must say
 //   Q:                     the session ends with quit()
 //   E: greeted / E: greet deferred 421 banner      what greet() must say
 //   E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the reply's text]   ("-": no enhanced code)
@@ -41,7 +43,7 @@ class ManualClock : public Clock {
 
 struct ScriptLine {
     int number = 0;
-    char kind = 0;  // one of G S C M Q E
+    char kind = 0;  // one of G S C M Q A E
     std::string text;
 };
 std::vector<ScriptLine> read_script(const std::string& path);
