@@ -51,40 +51,54 @@ step() {  # title, command...
     return 1
 }
 
-# One test program; its cases are counted from its own report, so that a crash is seen as a failure.
+# One test program, in the background of judge_program; a hang is a failure.
 run_program() {  # kind, program
-    local kind=$1 name report="$results/report.xml" log="$results/program.log" start=$SECONDS
+    local at="$results/$1.$(basename "$2")" start=$SECONDS
+    timeout -k 10 "$test_seconds_max" "$2" --gtest_brief=1 --gtest_output="xml:$at.xml" >"$at.log" 2>&1
+    echo "$? $((SECONDS - start))" >"$at.end"
+}
+
+# Its cases are counted from its own report, so that a crash is seen as a failure.
+judge_program() {  # kind, program
+    local kind=$1 name at status seconds
     name=$(basename "$2")
-    rm -f "$report"
-    timeout -k 10 "$test_seconds_max" "$2" --gtest_brief=1 --gtest_output="xml:$report" >"$log" 2>&1
-    local status=$?
+    at="$results/$kind.$name"
+    read -r status seconds <"$at.end"
     local cases=0 bad=0 left_out=0
-    if [ -s "$report" ]; then
-        cases=$(sed -n 's/^<testsuites tests="\([0-9]*\)".*/\1/p' "$report")
+    if [ -s "$at.xml" ]; then
+        cases=$(sed -n 's/^<testsuites tests="\([0-9]*\)".*/\1/p' "$at.xml")
         # The report's head does not count tests that were left out; each has a line of its own.
-        left_out=$(grep -cE '<testcase .*result="(skipped|suppressed)"|<testcase .*status="notrun"' "$report")
-        sed -n 's/.*<skipped message="\([^"]*\)".*/left out: \1/p' "$report" | cut -c1-200
-        bad=$(sed -n 's/^<testsuites .* failures="\([0-9]*\)".*/\1/p' "$report")
+        left_out=$(grep -cE '<testcase .*result="(skipped|suppressed)"|<testcase .*status="notrun"' "$at.xml")
+        sed -n 's/.*<skipped message="\([^"]*\)".*/left out: \1/p' "$at.xml" | cut -c1-200
+        bad=$(sed -n 's/^<testsuites .* failures="\([0-9]*\)".*/\1/p' "$at.xml")
     fi
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1  # died, hung, or leaked at its end
     if [ "$kind" = release ]; then
         passed=$((passed + cases - left_out - (bad > cases ? cases : bad)))
         skipped=$((skipped + left_out))
     fi
-    note "$kind $name: $cases cases, $bad failed, $((SECONDS - start)) s"
+    note "$kind $name: $cases cases, $bad failed, $seconds s"
     if [ "$bad" -gt 0 ]; then
-        tail -n 60 "$log"
+        tail -n 60 "$at.log"
         fail "$bad" "$kind $name (status $status)"
     fi
 }
 
+# Two programs at a time: some of them wait more than they compute.
 run_unit_tests() {
-    local kind program
+    local kind program programs
     for kind in release asan; do
         step "build $kind" deploy/build.sh "$kind" unit_tests || continue
+        programs=()
         for program in build/"$kind"/tests/test_*; do
-            [ -f "$program" ] && [ -x "$program" ] && run_program "$kind" "$program"
+            [ -f "$program" ] && [ -x "$program" ] && programs+=("$program")
         done
+        for program in "${programs[@]}"; do
+            while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+            run_program "$kind" "$program" &
+        done
+        wait
+        for program in "${programs[@]}"; do judge_program "$kind" "$program"; done
     done
 }
 
