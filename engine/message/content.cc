@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "engine/message/assemble.h"
 #include "engine/message/encode.h"
@@ -10,6 +11,7 @@
 #include "engine/message/limits.h"
 #include "engine/message/program.h"
 #include "engine/message/raw.h"
+#include "engine/message/relaxed.h"
 #include "engine/message/varint.h"
 #include "storage/ids.h"
 
@@ -23,6 +25,27 @@ constexpr size_t no_slot = variables_max;
 bool is_reserved(std::string_view name) {
     return name == "to" || name == "id";
 }
+
+/// A hash that is computed when it is first asked for. Threads that ask at the same time all
+/// compute it, which is rare and cheaper than a wait.
+class BodyHash {
+  public:
+    Sha256 of(std::string_view body) const {
+        if (step_.load(std::memory_order_acquire) == Step::known) return hash_;
+        const Sha256 hash = relaxed_body_hash(body);
+        Step none = Step::none;
+        if (step_.compare_exchange_strong(none, Step::writing, std::memory_order_relaxed)) {
+            hash_ = hash;
+            step_.store(Step::known, std::memory_order_release);
+        }
+        return hash;
+    }
+
+  private:
+    enum class Step : uint8_t { none, writing, known };
+    mutable std::atomic<Step> step_{Step::none};
+    mutable Sha256 hash_{};
+};
 
 }  // namespace
 
@@ -46,6 +69,7 @@ struct Content::State {
             if (from) from_field = i;
         }
         constant = program.constant();
+        body = program.constant_body();
     }
 
     size_t find(std::string_view name) const {
@@ -70,6 +94,8 @@ struct Content::State {
     size_t to_slot = no_slot, id_slot = no_slot;
     std::optional<size_t> from_field;  // its op, when From holds placeholders
     bool constant = false;
+    std::optional<std::string_view> body;  // when it is the same for all
+    BodyHash body_hash;
 };
 
 Content::Content(std::shared_ptr<const State> state) : state_(std::move(state)) {}
@@ -193,6 +219,11 @@ Problems Content::check_vars(const Vars& vars, std::string_view field_prefix) co
                   "give the variables that content.from uses");
     }
     return problems;
+}
+
+std::optional<Sha256> Content::constant_body_hash() const {
+    if (!state_->body) return std::nullopt;
+    return state_->body_hash.of(*state_->body);
 }
 
 bool Content::eight_bit() const {

@@ -13,6 +13,7 @@
 
 #include "engine/message/address.h"
 #include "engine/message/problem.h"
+#include "engine/message/sha256.h"
 #include "storage/types.h"
 
 namespace engine {
@@ -87,6 +88,10 @@ class Content {
     /// What encode_vars would take, checked: CR, LF, NUL in a value that a header uses are named
     /// problems.
     Problems check_vars(const Vars& vars, std::string_view field_prefix) const;
+
+    /// relaxed_body_hash of what render gives, when that is the same for every delivery: hashed at
+    /// the first call, from any thread, and known from then on.
+    std::optional<Sha256> constant_body_hash() const;
 
     bool eight_bit() const;  // may render octets above 127 (headers too)
     uint64_t bytes() const;  // memory that it holds

@@ -117,6 +117,31 @@ bool Program::constant() const {
     return std::ranges::all_of(ops, [](const Op& op) { return op.kind == Op::Kind::literal; });
 }
 
+std::optional<std::string_view> Program::constant_body() const {
+    const std::string_view all = octets;
+    // The header is literals, which end their lines, and fields; the empty line stands in a
+    // literal.
+    size_t i = 0, begin = std::string_view::npos;
+    for (; i < ops.size() && begin == std::string_view::npos; ++i) {
+        if (ops[i].kind == Op::Kind::field_begin) {
+            while (ops[i].kind != Op::Kind::field_end) ++i;
+            continue;
+        }
+        if (ops[i].kind != Op::Kind::literal) return std::nullopt;
+        const std::string_view text = all.substr(ops[i].offset, ops[i].length);
+        const size_t empty_line = text.starts_with("\r\n") ? 0 : text.find("\r\n\r\n");
+        if (empty_line != std::string_view::npos)
+            begin = ops[i].offset + empty_line + (empty_line == 0 ? 2 : 4);
+    }
+    if (begin == std::string_view::npos) return std::nullopt;
+    size_t end = size_t{ops[i - 1].offset} + ops[i - 1].length;
+    for (; i < ops.size(); ++i) {
+        if (ops[i].kind != Op::Kind::literal || ops[i].offset != end) return std::nullopt;
+        end += ops[i].length;
+    }
+    return all.substr(begin, end - begin);
+}
+
 uint16_t ProgramBuilder::slot(std::string_view name) {
     if (auto known = slots_.find(name); known != slots_.end()) return known->second;
     auto index = static_cast<uint16_t>(program_.variables.size());

@@ -58,6 +58,8 @@ struct Program {
     /// The value of the field at ops[begin] in the form of field.h, and the index of its field_end.
     std::pair<std::string, size_t> field_value(size_t begin, const Slots& slots) const;
     bool constant() const;  // no operation looks at a variable
+    /// The body, when every rendering has the same; nothing when an operation writes into it.
+    std::optional<std::string_view> constant_body() const;
 
     std::string encode() const;
     static std::expected<Program, std::string> decode(std::string_view bytes);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/message/encode.h"
+#include "engine/message/entity.h"
 #include "engine/message/headers.h"
 #include "engine/message/limits.h"
 #include "storage/ids.h"
@@ -53,109 +54,6 @@ std::expected<std::string, Problem> with_crlf(std::string_view raw) {
     return text;
 }
 
-struct RawField {
-    std::string_view name, value, whole;  // value: without the ':', folds and last CRLF kept out
-    size_t line = 0;
-};
-
-struct Entity {
-    std::vector<RawField> fields;
-    std::string_view body;
-    bool separated = false;  // an empty line came before the body
-};
-
-/// Lenient: what is no field ends the header; the top of a message is checked by the caller.
-Entity split_entity(std::string_view text) {
-    Entity entity;
-    size_t at = 0, line = 1;
-    while (at < text.size() && text.substr(at, 2) != "\r\n") {
-        size_t end = at, lines = 0;
-        do {
-            end = text.find("\r\n", end);
-            end = end == std::string_view::npos ? text.size() : end + 2;
-            ++lines;
-        } while (end < text.size() && (text[end] == ' ' || text[end] == '\t'));
-        std::string_view whole = text.substr(at, end - at);
-        size_t colon = whole.find(':');
-        std::string_view name = whole.substr(0, std::min(colon, whole.size()));
-        // RFC 5322 4.5: blanks before the colon, in old mails.
-        name = name.substr(0, name.find_last_not_of(" \t") + 1);
-        if (colon == std::string_view::npos || !is_field_name(name)) {
-            entity.body = text.substr(at);
-            return entity;
-        }
-        std::string_view value = whole.substr(colon + 1);
-        if (value.ends_with("\r\n")) value.remove_suffix(2);
-        entity.fields.push_back({name, value, whole, line});
-        at = end;
-        line += lines;
-    }
-    entity.separated = at < text.size();
-    entity.body = text.substr(std::min(at + 2, text.size()));
-    return entity;
-}
-
-std::string unfold(std::string_view value) {
-    std::string out(value);
-    std::erase_if(out, [](char c) { return c == '\r' || c == '\n'; });
-    return out;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    return out;
-}
-
-std::string_view trim(std::string_view text) {
-    size_t start = text.find_first_not_of(" \t\r\n");
-    if (start == std::string_view::npos) return {};
-    return text.substr(start, text.find_last_not_of(" \t\r\n") - start + 1);
-}
-
-/// What decides how a part is treated.
-struct PartType {
-    std::string type = "text/plain", charset, boundary, encoding = "7bit";
-    bool attachment = false;
-};
-
-std::string parameter(std::string_view value, std::string_view name) {
-    for (size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
-        std::string_view rest = trim(value.substr(at + 1));
-        size_t equals = rest.find('=');
-        if (equals == std::string_view::npos || lower(trim(rest.substr(0, equals))) != name)
-            continue;
-        rest = trim(rest.substr(equals + 1));
-        if (!rest.starts_with('"')) return std::string(trim(rest.substr(0, rest.find(';'))));
-        std::string out;
-        for (size_t i = 1; i < rest.size() && rest[i] != '"'; ++i) {
-            if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
-            out += rest[i];
-        }
-        return out;
-    }
-    return {};
-}
-
-PartType type_of(const Entity& entity) {
-    PartType part;
-    for (const RawField& field : entity.fields) {
-        std::string value = unfold(field.value);
-        std::string first = lower(trim(value.substr(0, value.find(';'))));
-        if (same_name(field.name, "Content-Type")) {
-            part.type = first;
-            part.charset = lower(parameter(value, "charset"));
-            part.boundary = parameter(value, "boundary");
-        } else if (same_name(field.name, "Content-Transfer-Encoding")) {
-            part.encoding = first;
-        } else if (same_name(field.name, "Content-Disposition")) {
-            part.attachment = first == "attachment";
-        }
-    }
-    return part;
-}
-
 class RawCompiler {
   public:
     RawCompiler(std::string_view text, Templating templating, const Origin& origin)
@@ -195,8 +93,8 @@ class RawCompiler {
                               header_block_bytes_max, header_fields_max),
                   "shorten it");
         std::set<std::string> seen;
-        for (const RawField& field : top.fields) {
-            if (!seen.insert(lower(field.name)).second && is_single_field(field.name))
+        for (const HeaderField& field : top.fields) {
+            if (!seen.insert(lower_case(field.name)).second && is_single_field(field.name))
                 wrong("content.header_duplicate", field.line,
                       fmt::format("a second {} field", field.name), "keep one of them");
         }
@@ -271,7 +169,7 @@ class RawCompiler {
 
     /// `compiled`: the part's body becomes quoted-printable, and the header has to say so.
     void header(const Entity& part, size_t depth, const PartType* compiled) {
-        for (const RawField& field : part.fields) {
+        for (const HeaderField& field : part.fields) {
             if (compiled != nullptr && same_name(field.name, "Content-Transfer-Encoding")) continue;
             if (compiled != nullptr && same_name(field.name, "Content-Type") &&
                 compiled->charset != "utf-8")
@@ -297,7 +195,7 @@ class RawCompiler {
         if (part.separated) out_.literal("\r\n");
     }
 
-    void header_template(const RawField& field) {
+    void header_template(const HeaderField& field) {
         if (same_name(field.name.substr(0, 8), "Content-") || same_name(field.name, "MIME-Version"))
             return wrong("content.template_header", field.line,
                          fmt::format("placeholders in {}", field.name),
@@ -312,7 +210,7 @@ class RawCompiler {
 
     void added_fields(const Entity& top, bool compiled) {
         if (!has_date_) out_.literal("Date: " + date_text(origin_.time) + "\r\n");
-        bool mime = std::ranges::any_of(top.fields, [](const RawField& field) {
+        bool mime = std::ranges::any_of(top.fields, [](const HeaderField& field) {
             return same_name(field.name, "MIME-Version");
         });
         if (compiled && !mime) out_.literal("MIME-Version: 1.0\r\n");
@@ -320,7 +218,8 @@ class RawCompiler {
         std::string host = message_id_host(origin_.host);
         // Without templating all recipients get one message, which then has one id.
         if (templating_ == Templating::off) {
-            out_.literal(fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
+            out_.literal(
+                fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
         } else {
             std::string id = fmt::format("<{{{{id}}}}@{}>", host);
             out_.field("Message-ID", *parse_template(id, ""), ProgramBuilder::FieldText::utf8);
@@ -344,47 +243,14 @@ class RawCompiler {
         if (ends_message && !ends_line) out_.literal("\r\n");
     }
 
-    /// The parts between the lines of `boundary`; what is around them goes as it is.
+    /// Its parts; what is around them goes as it is.
     void parts(std::string_view body, std::string_view boundary, size_t depth) {
-        std::string delimiter = "--" + std::string(boundary);
-        size_t part_start = std::string_view::npos;
-        size_t at = 0;
-        for (size_t line = 0; line < body.size();) {
-            size_t end = body.find("\r\n", line);
-            size_t next = end == std::string_view::npos ? body.size() : end + 2;
-            std::string_view rest = body.substr(line, next - line);
-            if (rest.starts_with(delimiter))
-                rest.remove_prefix(delimiter.size());
+        for (const BodyPiece& piece : split_multipart(body, boundary)) {
+            if (piece.kind == BodyPiece::Kind::part)
+                entity(split_entity(piece.text), depth + 1);
             else
-                rest = "x";
-            bool closing = rest.starts_with("--");
-            if (closing) rest.remove_prefix(2);
-            if (trim(rest).empty()) {
-                if (part_start != std::string_view::npos)
-                    entity(split_entity(content(body, part_start, line)), depth + 1);
-                size_t from = part_start == std::string_view::npos ? at : before(line, part_start);
-                out_.literal(body.substr(from, next - from));
-                at = part_start = next;
-                if (closing) {
-                    part_start = std::string_view::npos;
-                    break;
-                }
-            }
-            line = next;
+                out_.literal(piece.text);
         }
-        // Never closed: the last part goes on to the end.
-        if (part_start != std::string_view::npos)
-            entity(split_entity(body.substr(part_start)), depth + 1);
-        else
-            out_.literal(body.substr(at));
-    }
-
-    /// The line end before a delimiter belongs to the delimiter (RFC 2046 5.1.1).
-    static size_t before(size_t delimiter, size_t start) {
-        return delimiter >= start + 2 ? delimiter - 2 : delimiter;
-    }
-    static std::string_view content(std::string_view body, size_t start, size_t delimiter) {
-        return body.substr(start, before(delimiter, start) - start);
     }
 
     std::string_view text_;
