@@ -53,5 +53,6 @@ inline constexpr std::string_view meta_event_floor =
 inline constexpr std::string_view meta_job_floor =
     "job_floor";  // highest job id that collect() has seen
 inline constexpr std::string_view meta_ledger = "ledger/";  // + tenant
+inline constexpr std::string_view meta_note = "note/";      // + kind, '/', name
 
 }  // namespace storage

@@ -19,6 +19,10 @@ constexpr size_t reserve_max = 4096;  // rows that a caller's limit makes room f
 constexpr size_t steps_before_seek = 8;
 constexpr size_t queue_deletes_per_write = 1000;
 
+std::string note_prefix(std::string_view kind) {
+    return std::string(meta_note).append(kind).append("/");
+}
+
 }  // namespace
 
 Store::Store() = default;
@@ -190,6 +194,30 @@ Result<std::optional<IdempotencyRecord>> Store::idempotency(std::string_view ten
     if (!record) return std::unexpected(bad_record("idempotency", row));
     if (record->expires <= now) return std::nullopt;
     return record;
+}
+
+Result<void> Store::put_notes(std::string_view kind, std::span<const Note> notes) {
+    rocksdb::WriteBatch batch;
+    for (const Note& note : notes) {
+        const std::string key = note_prefix(kind) + note.name;
+        if (note.value.empty())
+            batch.Delete(state_->family(Family::meta), key);
+        else
+            batch.Put(state_->family(Family::meta), key, note.value);
+    }
+    return state_->write(batch, "keep notes");
+}
+
+Result<std::vector<Note>> Store::notes(std::string_view kind, std::string_view prefix,
+                                       size_t limit) {
+    const std::string head = note_prefix(kind);
+    const std::string begin = head + std::string(prefix);
+    std::vector<Note> found;
+    Range rows(*state_->db, state_->family(Family::meta), begin, behind_prefix(begin));
+    for (; rows.valid() && found.size() < limit; rows.next())
+        found.push_back({std::string(rows.key().substr(head.size())), std::string(rows.value())});
+    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "read notes"));
+    return found;
 }
 
 Ledger Store::ledger() const {

@@ -62,6 +62,12 @@ class Store {
 
     Result<std::optional<IdempotencyRecord>> idempotency(std::string_view tenant, std::string_view key, WallTime now);
 
+    /// What must outlast a restart and belongs to no delivery: small values by kind and name. Synced; an empty value
+    /// removes the note. A kind is a word without '/'. Who writes notes bounds how many there are.
+    Result<void> put_notes(std::string_view kind, std::span<const Note> notes);
+    /// Those whose name begins with `prefix`, by name, at most `limit`.
+    Result<std::vector<Note>> notes(std::string_view kind, std::string_view prefix, size_t limit);
+
     Ledger ledger() const;                    // from memory
     /// Rows in the delivery family: exact once the background count at start has ended (false until then).
     std::pair<int64_t, bool> delivery_rows() const;

@@ -152,6 +152,12 @@ struct IdempotencyRecord {
     WallTime expires{};
 };
 
+/// One value that the engine wants to know after a restart; see Store::put_notes.
+struct Note {
+    std::string name, value;
+    bool operator==(const Note&) const = default;
+};
+
 /// Becomes durable as a whole or not at all: a finished delivery leaves and its event arrives together.
 /// The store keeps the ledger (per tenant and per job) from `events`; nobody writes counts by hand.
 struct Batch {

@@ -43,6 +43,20 @@ TEST_F(StoreTest, GivesBackWhatWasCommittedAfterAReopen) {
     EXPECT_EQ(store->boot(), 2U);
 }
 
+TEST_F(StoreTest, KeepsNotesByKindAndNameOverAReopen) {
+    const std::vector<Note> kept = {
+        {"a/1", "one"}, {"a/2", std::string("\0\xff", 2)}, {"b/1", "x"}};
+    ASSERT_TRUE(store->put_notes("sts", kept));
+    ASSERT_TRUE(store->put_notes("stsx", std::vector<Note>{{"a/3", "of another kind"}}));
+    reopen();
+    EXPECT_EQ(store->notes("sts", "", 10).value(), kept);
+    EXPECT_EQ(store->notes("sts", "a/", 10).value(), std::vector<Note>({kept[0], kept[1]}));
+    EXPECT_EQ(store->notes("sts", "a/", 1).value(), std::vector<Note>({kept[0]}));
+    ASSERT_TRUE(store->put_notes("sts", std::vector<Note>{{"a/1", ""}, {"b/1", "y"}}));
+    EXPECT_EQ(store->notes("sts", "", 10).value(), std::vector<Note>({kept[1], {"b/1", "y"}}));
+    EXPECT_TRUE(store->ledger().empty()) << "notes are no tenants";
+}
+
 TEST_F(StoreTest, MarksNewDeliveriesWithTheirCommit) {
     const Job job = make_job(job_id(1));
     const Batch first = accept_all(job, 1);
