@@ -164,7 +164,7 @@ void Home::make_ready(Queue& target) {
     }
     target.place = Queue::Place::ready;
     if (domain.route && parts_.reactor.now() < domain.route->expires) {
-        Link& link = link_for(name, domain.route);
+        Link& link = link_for(name, domain);
         link.ready.push_back(&target);
         offer(link);
         return;
@@ -186,7 +186,7 @@ Task<> Home::resolve(std::string name) {
         co_return;
     }
     domain.route = *route;
-    Link& link = link_for(name, domain.route);
+    Link& link = link_for(name, domain);
     for (Queue* queue : waiting) link.ready.push_back(queue);
     offer(link);
     changed_.notify_all();
@@ -215,18 +215,20 @@ void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& w
     record_later(std::move(decisions));
 }
 
-Home::Link& Home::link_for(const std::string& domain, const std::shared_ptr<const Route>& route) {
-    const SitePolicy policy = policy_for(*parts_.settings, domain, *route);
-    std::unique_ptr<Link>& slot = links_[policy.site];
+Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
+    const SitePolicy policy = policy_for(*parts_.settings, name, *domain.route);
+    const LinkKey key{policy.site, policy.tls};
+    std::unique_ptr<Link>& slot = links_[key];
     if (!slot) {
         slot = std::make_unique<Link>();
         slot->id = ++last_link_;
         slot->site = policy.site;
+        slot->tls = std::make_shared<const TlsDemand>(key.tls);
         slot->credit = credit_for(policy.limits);
         links_by_id_[slot->id] = slot.get();
     }
-    slot->route = route;
-    slot->domain = domain;
+    slot->route = domain.route;
+    slot->domain = name;
     return *slot;
 }
 
@@ -243,7 +245,7 @@ LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
 }
 
 void Home::lend(Link& link, WallTime now) {
-    Lending lending{link.route, link.site, link.domain, {}};
+    Lending lending{link.route, link.site, link.domain, link.tls, {}};
     std::vector<Decision> ended;
     while (link.outstanding < link.credit && !link.ready.empty()) {
         Queue& source = *link.ready.front();
@@ -305,7 +307,7 @@ Home::Status Home::status() const {
     const WallTime now = parts_.reactor.wall();
     WallTime oldest = now;
     if (!schedule_.empty()) oldest = std::min(oldest, schedule_.begin()->first);
-    for (const auto& [site, link] : links_)
+    for (const auto& [key, link] : links_)
         for (const Queue* queue : link->ready)
             if (const auto due = queue->window.next_due()) oldest = std::min(oldest, *due);
     status.oldest_seconds = std::chrono::duration<double>(now - oldest).count();

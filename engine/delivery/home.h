@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -87,10 +88,17 @@ class Home {
         bool refill_wanted = false;
         bool load_wanted = false;
     };
-    /// The credits of this home with one site.
+    /// Mail goes together when it goes to one site and demands the same TLS of it.
+    struct LinkKey {
+        std::string site;
+        TlsDemand tls;
+        auto operator<=>(const LinkKey&) const = default;
+    };
+    /// The credits of this home with one site, for mail of one demand.
     struct Link {
         uint64_t id = 0;
         std::string site, domain;
+        std::shared_ptr<const TlsDemand> tls;
         std::shared_ptr<const Route> route;
         size_t outstanding = 0, credit = 0;
         std::deque<Queue*> ready;
@@ -117,7 +125,7 @@ class Home {
     void make_ready(Queue& queue);
     Task<> resolve(std::string domain);
     void no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why);
-    Link& link_for(const std::string& domain, const std::shared_ptr<const Route>& route);
+    Link& link_for(const std::string& name, const Domain& domain);
     void offer(Link& link);
     void lend(Link& link, WallTime now);
     LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);
@@ -148,7 +156,7 @@ class Home {
     std::unordered_map<storage::QueueId, std::unique_ptr<Queue>> queues_;
     std::set<std::pair<WallTime, Queue*>> schedule_;
     std::unordered_map<std::string, Domain> domains_;
-    std::unordered_map<std::string, std::unique_ptr<Link>> links_;
+    std::map<LinkKey, std::unique_ptr<Link>> links_;
     std::unordered_map<uint64_t, Link*> links_by_id_;
     uint64_t last_link_ = 0;
     std::deque<Link*> lendable_;

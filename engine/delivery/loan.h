@@ -8,6 +8,7 @@
 
 #include "engine/delivery/job_info.h"
 #include "engine/dns/resolver.h"
+#include "engine/net/tls.h"
 #include "engine/reactor/shards.h"
 #include "engine/smtp/outcome.h"
 #include "storage/types.h"
@@ -94,6 +95,8 @@ struct Lending {
     std::string
         site;  // the key: the route's site, or "domain:<name>" where a domain has limits of its own
     std::string domain;  // whose settings apply when the key is a domain's; empty otherwise
+    std::shared_ptr<const TlsDemand> tls;  // of settings and MTA-STS; a host's DANE comes on top
+                                           // when it is connected to (engine/policy/host_demand.h)
     std::vector<LoanTerms> loans;
 };
 

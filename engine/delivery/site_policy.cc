@@ -31,7 +31,7 @@ MxHost split_host(std::string_view text, uint16_t default_port) {
 }  // namespace
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route) {
-    SitePolicy policy{route.site, "default", settings.limits};
+    SitePolicy policy{route.site, "default", settings.limits, {}};
     const auto provider = std::ranges::find_if(settings.providers, [&](const Provider& candidate) {
         return belongs_to(candidate, route);
     });

@@ -6,6 +6,7 @@
 
 #include "engine/delivery/settings.h"
 #include "engine/dns/resolver.h"
+#include "engine/net/tls.h"
 
 namespace engine {
 
@@ -13,6 +14,7 @@ struct SitePolicy {
     std::string site;  // the route's site; "domain:<name>" where the domain has settings of its own
     std::string provider;  // "default" when none matches; a metrics label
     Limits limits;
+    TlsDemand tls;  // the operator's, before the domain's and the host's own policies
 };
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route);
