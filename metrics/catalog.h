@@ -58,9 +58,14 @@ inline constexpr Family messages_completed{"sluice_messages_completed_total",
                                            Kind::counter,
                                            {"provider", "outcome"}};
 inline constexpr Family bounces{"sluice_bounces_total",
-                                "Deliveries bounced, by class of the bounce.",
+                                "Deliveries bounced or expired, by class of the bounce.",
                                 Kind::counter,
                                 {"provider", "class"}};
+inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
+                                          "Seconds for which a site was held back, by what did: "
+                                          "reply (a host said that we are too fast).",
+                                          Kind::counter,
+                                          {"provider", "limit"}};
 inline constexpr Family smtp_replies{"sluice_smtp_replies_total",
                                      "SMTP replies of receivers, by stage and code.",
                                      Kind::counter,

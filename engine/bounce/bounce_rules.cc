@@ -49,6 +49,12 @@ std::string line_of(const Reply& reply) {
     return line;
 }
 
+/// Before any mail was named a policy can only be about us.
+BounceClass at_the_door(BounceClass klass, Stage stage) {
+    const bool door = stage == Stage::banner || stage == Stage::ehlo;
+    return door && klass == BounceClass::policy_related ? BounceClass::spam_block : klass;
+}
+
 }  // namespace
 
 struct BounceRules::State {
@@ -99,8 +105,9 @@ const std::shared_ptr<const BounceRules>& BounceRules::built_in() {
 
 BounceRules::Finding BounceRules::find(const Verdict& verdict, std::string_view mx) const {
     // Our own words are not matched: they might quote what the host has said of something else.
-    if (verdict.reply.code != 0 && verdict.stage != Stage::dns &&
-        verdict.failure != Failure::cannot_carry) {
+    const bool ours = verdict.stage == Stage::dns || verdict.failure == Failure::cannot_carry ||
+                      verdict.failure == Failure::content_lost;
+    if (verdict.reply.code != 0 && !ours) {
         std::vector<int> hits;
         if (state_->set.Match(line_of(verdict.reply), &hits)) {
             std::ranges::sort(hits);
@@ -110,7 +117,7 @@ BounceRules::Finding BounceRules::find(const Verdict& verdict, std::string_view 
             }
         }
         if (const auto klass = class_of_enhanced(verdict.reply.enhanced))
-            return {*klass, nullptr, "enhanced code"};
+            return {at_the_door(*klass, verdict.stage), nullptr, "enhanced code"};
     }
     if (const auto klass = class_of_failure(verdict.failure)) return {*klass, nullptr, "failure"};
     if (const auto klass = class_of_enhanced(verdict.reply.enhanced))

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site_policy.h"
 #include "metrics/check.h"
 
@@ -194,11 +195,10 @@ Task<> Home::resolve(std::string name) {
 
 void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why) {
     const WallTime now = parts_.reactor.wall();
-    if (!why.permanent) domain.hold_until = parts_.reactor.now() + temporary_hold;
     Attempt attempt;
-    attempt.verdict.kind = why.permanent ? Verdict::Kind::bounced : Verdict::Kind::deferred;
-    attempt.verdict.stage = Stage::dns;
-    attempt.verdict.reply = {why.code, why.enhanced, why.reason};
+    attempt.verdict = verdict_of(why);
+    if (final_course(attempt.verdict) == Course::later)
+        domain.hold_until = parts_.reactor.now() + temporary_hold;
     attempt.started = now;
     std::vector<Decision> decisions;
     for (Queue* queue : waiting) {

@@ -45,7 +45,7 @@ void OutcomeMetrics::count(const Event& event, const LoanTerms& terms, WallTime 
     if (attempted) registry_.counter(catalog::delivery_attempts, {provider, outcome}).add();
     if (storage::is_terminal(event.type))
         registry_.counter(catalog::messages_completed, {provider, outcome}).add();
-    if (event.type == Event::Type::bounced)
+    if (event.type == Event::Type::bounced || event.type == Event::Type::expired)
         registry_.counter(catalog::bounces, {provider, event.bounce_class}).add();
     if (event.code != 0 && event.stage != "dns") {
         registry_

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/delivery/outcome_table.h"
 #include "metrics/check.h"
 
 namespace engine {
@@ -45,6 +46,11 @@ void describe(Event& event, const Attempt& attempt, const LoanTerms& terms) {
     event.smtp_ms = attempt.smtp_ms;
 }
 
+void set_class(Event& event, BounceClass klass) {
+    event.bounce_class = to_string(klass);
+    event.bounce_kind = to_string(kind_of(klass));
+}
+
 std::chrono::milliseconds jittered(std::chrono::milliseconds delay, std::mt19937_64& random) {
     std::uniform_real_distribution<double> factor(0.9, 1.1);
     return std::chrono::milliseconds(std::max<int64_t>(
@@ -64,40 +70,38 @@ Decision expire(LoanTerms terms, WallTime now) {
     event.attempt = terms.delivery.attempts;
     event.reply = terms.delivery.attempts == 0 ? "expired before a first attempt"
                                                : "expired; the deferrals before tell why";
+    set_class(event, BounceClass::message_expired);
     return {std::move(terms), std::move(event), std::nullopt};
 }
 
 Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
                 std::mt19937_64& random) {
-    const Verdict& verdict = attempt.verdict;
-    if (verdict.kind == Verdict::Kind::delivered) {
-        Event event = event_for(terms, Event::Type::delivered, now);
-        describe(event, attempt, terms);
-        return {std::move(terms), std::move(event), std::nullopt};
+    const Course course = final_course(attempt.verdict);
+    const WallTime expires = terms.delivery.expires;
+    Event::Type type = Event::Type::deferred;
+    if (course == Course::taken)
+        type = Event::Type::delivered;
+    else if (course == Course::bounce)
+        type = Event::Type::bounced;
+    else if (now >= expires)
+        type = Event::Type::expired;
+
+    Event event = event_for(terms, type, now);
+    describe(event, attempt, terms);
+    if (type != Event::Type::delivered) {
+        const BounceClass klass = type == Event::Type::expired ? BounceClass::message_expired
+                                                               : settings.bounce_rules->classify(
+                                                                     attempt.verdict, attempt.mx);
+        set_class(event, klass);
     }
-    if (verdict.kind == Verdict::Kind::bounced) {
-        Event event = event_for(terms, Event::Type::bounced, now);
-        describe(event, attempt, terms);
-        const BounceClass bounce = classify(verdict.reply, verdict.stage);
-        event.bounce_class = std::string(bounce.name);
-        event.bounce_kind = std::string(bounce.kind);
-        return {std::move(terms), std::move(event), std::nullopt};
-    }
+    if (type != Event::Type::deferred) return {std::move(terms), std::move(event), std::nullopt};
 
     const uint32_t attempts = terms.delivery.attempts + 1;
-    if (now >= terms.delivery.expires) {
-        Event event = event_for(terms, Event::Type::expired, now);
-        describe(event, attempt, terms);
-        return {std::move(terms), std::move(event), std::nullopt};
-    }
-    Event event = event_for(terms, Event::Type::deferred, now);
-    describe(event, attempt, terms);
     Delivery next = terms.delivery;
     next.attempts = attempts;
     // Never the same key twice: the due time always moves forward.
-    next.due = std::max(
-        std::min(now + jittered(retry_delay(settings, attempts), random), terms.delivery.expires),
-        terms.delivery.due + std::chrono::milliseconds(1));
+    next.due = std::max(std::min(now + jittered(retry_delay(settings, attempts), random), expires),
+                        terms.delivery.due + std::chrono::milliseconds(1));
     event.next_attempt = next.due;
     return {std::move(terms), std::move(event), std::move(next)};
 }
@@ -107,6 +111,7 @@ Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
     Attempt attempt;
     attempt.verdict.reply = {451, "4.3.0",
                              "the stored content of this job cannot be read (see the log)"};
+    attempt.verdict.failure = Failure::content_lost;
     attempt.started = now;
     return decide(std::move(terms), attempt, settings, now, random);
 }
@@ -121,35 +126,6 @@ storage::Batch batch_of(const std::vector<Decision>& decisions) {
         batch.events.push_back(decision.event);
     }
     return batch;
-}
-
-BounceClass classify(const Reply& reply, Stage stage) {
-    const std::string_view enhanced = reply.enhanced;
-    // The subject and detail of RFC 3463, behind the class: "5.1.1" is "1.1".
-    const std::string_view detail = enhanced.size() > 2 ? enhanced.substr(2) : std::string_view{};
-    if (detail == "1.1" || detail == "1.3" || detail == "1.6" || detail == "2.1")
-        return {"bad_mailbox", "hard"};
-    if (detail == "1.2" || detail == "1.10" || detail == "4.4") return {"bad_domain", "hard"};
-    if (detail == "2.2") return {"mailbox_full", "soft"};
-    if (detail == "2.3" || detail == "3.4") return {"message_size", "soft"};
-    if (detail.starts_with("7.")) return {"policy", "block"};
-    if (detail.starts_with("6.") || detail.starts_with("5.")) return {"protocol", "admin"};
-    if (detail.starts_with("4.")) return {"routing", "undetermined"};
-    switch (reply.code) {
-        case 550:
-        case 551:
-        case 553:
-            return stage == Stage::rcpt ? BounceClass{"bad_mailbox", "hard"}
-                                        : BounceClass{"policy", "block"};
-        case 552:
-            return {"mailbox_full", "soft"};
-        case 556:
-            return {"bad_domain", "hard"};
-        case 554:
-            return {"policy", "block"};
-        default:
-            return {"other", "undetermined"};
-    }
 }
 
 }  // namespace engine

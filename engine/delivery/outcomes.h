@@ -20,7 +20,7 @@ struct Decision {
     std::optional<storage::Delivery> next;
 };
 
-/// The attempt is counted. A deferral moves the due time along the retry schedule with 10% jitter;
+/// What follows is what the outcome table says (outcome_table.h). The attempt is counted. A deferral moves the due time along the retry schedule with 10% jitter;
 /// one that would come after its expiry is moved to the expiry, and one that has reached it
 /// expires.
 Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
@@ -38,14 +38,5 @@ std::chrono::milliseconds retry_delay(const Settings& settings, uint32_t attempt
 
 /// One atomic batch: rows, new rows and events of all decisions.
 storage::Batch batch_of(const std::vector<Decision>& decisions);
-
-/// The kind of a bounce as operators sort them, from the enhanced code and the reply code (RFC
-/// 3463).
-struct BounceClass {
-    std::string_view name;  // bad_mailbox, bad_domain, mailbox_full, message_size, policy, spam,
-                            // protocol, routing, other
-    std::string_view kind;  // hard soft block admin undetermined
-};
-BounceClass classify(const Reply& reply, Stage stage);
 
 }  // namespace engine

@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/bounce/bounce_rules.h"
 #include "engine/smtp/timeouts.h"
 
 namespace engine {
@@ -49,6 +51,7 @@ struct Settings {
     uint64_t memory_bytes = 512ull << 20;    // budget for contents and windows, all shards together
     uint64_t queue_bytes_max = 50ull << 30;  // of data_dir; above it ingest is refused
     uint64_t free_disk_min = 1ull << 30;     // below it ingest is refused
+    std::shared_ptr<const BounceRules> bounce_rules = BounceRules::built_in();
     std::chrono::milliseconds drain = std::chrono::seconds(30);  // bound of a stop
 };
 

@@ -6,6 +6,7 @@
 #include "engine/smtp/session.h"
 #include "metrics/catalog.h"
 #include "metrics/check.h"
+#include "metrics/log.h"
 
 namespace engine {
 
@@ -24,7 +25,9 @@ Site::Site(SiteParts parts, SitePolicy policy)
       connect_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"connect"})),
       greet_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"ehlo"})),
       envelope_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
-      content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})) {}
+      content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
+      throttled_seconds_(
+          parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})) {}
 
 Site::~Site() = default;
 
@@ -44,9 +47,9 @@ void Site::fill() {
     // A connection that waits for the rate's next slot shows that more of them would not send more.
     if (draining_ || ready_.empty() || pacing_ > 0) return;
     const Instant now = parts_.reactor.now();
-    if (now < hold_until_) {
+    if (const Instant hold = std::max(hold_until_, throttle_.until()); now < hold) {
         if (std::exchange(fill_waits_, true)) return;
-        scope_.spawn(fill_later(hold_until_));
+        scope_.spawn(fill_later(hold));
         return;
     }
     const size_t limit = policy_.limits.connections == 0 ? SIZE_MAX : policy_.limits.connections;
@@ -79,11 +82,8 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
     for (size_t i = loans.size(); i-- > 0;) {
         Loan& loan = loans[i];
         Verdict& verdict = outcome.verdicts[i];
-        // The host lost its way in a pipelined group: the same mail goes again one command at a
-        // time.
-        if (outcome.lock_step && verdict.kind == Verdict::Kind::deferred && !verdict.in_doubt)
-            verdict.kind = Verdict::Kind::untried;
-        if (verdict.kind == Verdict::Kind::untried) {
+        const Course course = heed(verdict, connection);
+        if (course == Course::again) {
             if (draining_) continue;  // goes home as it dies
             if (loan.terms().untried < untried_max) {
                 loan.count_untried();
@@ -91,7 +91,6 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                 work_.notify_one();
                 continue;
             }
-            verdict.kind = Verdict::Kind::deferred;
         }
         loan.settle({.verdict = std::move(verdict),
                      .mx = connection.mx,
@@ -102,6 +101,27 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .started = started,
                      .smtp_ms = smtp_ms});
     }
+}
+
+/// What the table says of this verdict; a complaint about our speed slows the site down.
+Course Site::heed(const Verdict& verdict, const Connection& connection) {
+    const OutcomeRow& row = outcome_row(verdict);
+    const Instant now = parts_.reactor.now();
+    if (row.course == Course::taken) throttle_.took(now);
+    if (row.pace != Pace::slower_if_throttled) return row.course;
+    const BounceClass klass = parts_.settings->bounce_rules->classify(verdict, connection.mx);
+    if (!slows_site(verdict, klass)) return row.course;
+    const auto hold = throttle_.complained(now);
+    if (hold.count() > 0) {
+        throttled_seconds_.add(
+            static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(hold).count()));
+        metrics::log::info("site.throttled", {{"site", policy_.site},
+                                              {"mx", connection.mx},
+                                              {"code", verdict.reply.code},
+                                              {"reply", verdict.reply.text},
+                                              {"hold_ms", hold.count()}});
+    }
+    return row.course;
 }
 
 void Site::drain() {

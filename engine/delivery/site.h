@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "engine/delivery/letter.h"
+#include "engine/delivery/outcome_table.h"
 #include "engine/delivery/ready_queue.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/site_policy.h"
+#include "engine/delivery/throttle.h"
 #include "engine/net/stream.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/signal.h"
@@ -75,8 +77,10 @@ class Site {
     Task<Opened> open_at(Endpoint endpoint);
     Task<> serve(Connection& connection);
     Task<bool> work_before(Instant deadline);
+    Task<> wait_for_throttle();
     Task<> wait_for_rate();
     std::vector<Loan> pull();
+    Course heed(const Verdict& verdict, const Connection& connection);
     void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection,
                 WallTime started, uint64_t smtp_ms);
     void not_opened(Attempt attempt);
@@ -94,6 +98,7 @@ class Site {
     uint32_t failures_in_a_row_ = 0;                            // of opening a connection
     Instant hold_until_ = Instant::min();                       // no new connection before
     bool fill_waits_ = false;
+    Throttle throttle_;                   // by what hosts say of our speed
     Instant next_send_ = Instant::min();  // by the rate
     bool draining_ = false, cut_ = false;
     Signal work_;
@@ -107,6 +112,7 @@ class Site {
     metrics::Histogram& greet_seconds_;
     metrics::Histogram& envelope_seconds_;
     metrics::Histogram& content_seconds_;
+    metrics::Counter& throttled_seconds_;
 };
 
 }  // namespace engine

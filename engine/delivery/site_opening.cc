@@ -4,6 +4,7 @@
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
+#include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site.h"
 #include "engine/net/dialer.h"
 #include "engine/smtp/session.h"
@@ -21,9 +22,13 @@ Attempt without_address(const NoRoute& why, const std::string& host, WallTime no
     Attempt attempt;
     attempt.mx = host;
     attempt.started = now;
-    attempt.verdict.stage = Stage::dns;
-    attempt.verdict.reply = {why.code, why.enhanced, why.reason};
+    attempt.verdict = verdict_of(why);
+    attempt.verdict.kind = Verdict::Kind::deferred;  // other hosts may have one
     return attempt;
+}
+
+bool is_final(const Verdict& verdict) {
+    return outcome_row(verdict).at_last == Course::bounce;
 }
 
 /// By preference, equal ones in a new order for each connection: the load is theirs to share (RFC
@@ -49,20 +54,20 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
     none.started = parts_.reactor.wall();
     Opened last = std::unexpected(std::move(none));
     size_t tried = 0;
-    bool hopeless = true;  // no host has an address, and none ever will
+    bool hopeless = true;  // whatever was said was final, by every host
     for (const MxHost& host : in_order(*route, parts_.reactor.random())) {
         const auto endpoints = co_await parts_.resolver.addresses(host.name, host.port);
         if (!endpoints) {
-            hopeless &= endpoints.error().permanent;
             last = std::unexpected(
                 without_address(endpoints.error(), host.name, parts_.reactor.wall()));
+            hopeless &= is_final(last.error().verdict);
             continue;
         }
         for (const Endpoint& endpoint : *endpoints) {
             if (cut_ || tried++ >= addresses_max) co_return last;
-            hopeless = false;
             last = co_await open_at(endpoint);
             if (last) co_return last;
+            hopeless &= is_final(last.error().verdict);
         }
     }
     if (hopeless && !last) last.error().verdict.kind = Verdict::Kind::bounced;
@@ -79,10 +84,7 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
     auto stream =
         co_await dial(parts_.reactor, endpoint.address, nullptr, start + timeouts.connect);
     if (!stream) {
-        attempt.verdict.stage = Stage::connect;
-        attempt.verdict.reply.text = stream.error().code == Errc::timeout
-                                         ? "no connection within the connect timeout"
-                                         : std::string("connection failed: ") + stream.error().what;
+        attempt.verdict = verdict_of_dial(stream.error());
         co_return std::unexpected(std::move(attempt));
     }
     const Instant connected = parts_.reactor.now();
@@ -99,9 +101,6 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
     if (!greeted) {
         connection->stream->close();
         attempt.verdict = std::move(greeted.error());
-        // A host that refuses us here refuses the connection, not the recipient: another host or
-        // another time.
-        attempt.verdict.kind = Verdict::Kind::deferred;
         attempt.smtp_ms = milliseconds_between(start, parts_.reactor.now());
         co_return std::unexpected(std::move(attempt));
     }

@@ -36,6 +36,7 @@ Task<> Site::serve(Connection& connection) {
     bool usable = true;
     while (usable && (limit == 0 || session.transactions() < limit)) {
         if (!co_await work_before(parts_.reactor.now() + parts_.settings->idle)) break;
+        co_await wait_for_throttle();
         co_await wait_for_rate();
         std::vector<Loan> loans = pull();
         if (loans.empty()) continue;
@@ -68,6 +69,14 @@ Task<bool> Site::work_before(Instant deadline) {
         idle_gauge_.add(-1);
     }
     co_return !ready_.empty() && !draining_;
+}
+
+/// A connection that waits here also keeps others from being opened.
+Task<> Site::wait_for_throttle() {
+    if (parts_.reactor.now() >= throttle_.until()) co_return;
+    const Counted pacing(pacing_);
+    while (!draining_ && parts_.reactor.now() < throttle_.until())
+        co_await timer_.wait_until(throttle_.until());
 }
 
 Task<> Site::wait_for_rate() {

@@ -27,6 +27,7 @@ BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/slui
 PYTHON = "/usr/bin/python3"  # Debian's: it has python3-aiosmtpd
 
 RECEIVER, SINK, SILENT, NOBODY = "127.60.1.1", "127.60.1.2", "127.60.1.3", "127.60.1.9"
+MOODY = {name: f"127.60.1.{20 + i}" for i, name in enumerate(("b554", "b421", "b521", "full", "rate"))}
 TERMINAL = {"delivered", "bounced", "expired", "cancelled", "suppressed"}
 
 ZONE = [
@@ -51,6 +52,13 @@ ZONE = [
     "--mx-host=hollow.test,mx.nowhere.test,10",
     "--mx-host=silent.test,mx.silent.test,10",
     f"--host-record=mx.silent.test,{SILENT}",
+    "--mx-host=loop.test,out1.e2e.test,10",
+    *[f"--host-record=mx.{name}.test,{ip}" for name, ip in MOODY.items()],
+    *[f"--mx-host={name}.test,mx.{name}.test,10" for name in MOODY],
+    "--mx-host=second.b554.test,mx.b554.test,10",
+    "--mx-host=second.b554.test,mx.one.test,20",
+    "--mx-host=second.b421.test,mx.b421.test,10",
+    "--mx-host=second.b421.test,mx.one.test,20",
 ]
 
 
@@ -326,7 +334,7 @@ class World:
 
     def __init__(self, name):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-e2e-{name}-"))
-        self.mail_port = free_port((RECEIVER, SINK, SILENT, NOBODY))
+        self.mail_port = free_port((RECEIVER, SINK, SILENT, NOBODY, *MOODY.values()))
         self.dns_port = free_port(kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM))
         self.daemons = []
         self.others = []

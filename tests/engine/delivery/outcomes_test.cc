@@ -115,13 +115,32 @@ TEST(Outcomes, InDoubtIsSaidInTheEvent) {
     EXPECT_NE(decided(terms(), lost).event.reply.find("in doubt"), std::string::npos);
 }
 
-TEST(BounceClass, FollowsTheEnhancedCodeThenTheCode) {
-    EXPECT_EQ(classify({550, "5.1.1", ""}, Stage::rcpt).kind, "hard");
-    EXPECT_EQ(classify({552, "5.2.2", ""}, Stage::rcpt).name, "mailbox_full");
-    EXPECT_EQ(classify({550, "5.7.515", ""}, Stage::body).kind, "block");
-    EXPECT_EQ(classify({550, "", ""}, Stage::rcpt).name, "bad_mailbox");
-    EXPECT_EQ(classify({554, "", ""}, Stage::body).kind, "block");
-    EXPECT_EQ(classify({556, "5.1.10", ""}, Stage::dns).name, "bad_domain");
+TEST(Outcomes, ARefusalAndADeferralGetTheirClass) {
+    const auto klass = [](Verdict::Kind kind, Reply reply) {
+        return decided(terms(), attempt(kind, Stage::rcpt, std::move(reply))).event.bounce_class;
+    };
+    EXPECT_EQ(klass(Verdict::Kind::bounced, {550, "5.1.1", "who?"}), "invalid_recipient");
+    EXPECT_EQ(klass(Verdict::Kind::deferred, {450, "4.2.0", "Greylisted"}), "greylisted");
+    EXPECT_EQ(klass(Verdict::Kind::deferred, {452, "4.2.2", "Mailbox full"}), "quota_issues");
+    EXPECT_EQ(klass(Verdict::Kind::delivered, {250, "2.1.5", "ok"}), "");
+}
+
+TEST(Outcomes, AContentThatIsLostIsDeferred) {
+    std::mt19937_64 random(1);
+    const Decision d = content_lost(terms(), settings(), now, random);
+    EXPECT_EQ(d.event.type, Event::Type::deferred);
+    EXPECT_EQ(d.event.bounce_class, "bad_configuration");
+    EXPECT_TRUE(d.next);
+}
+
+TEST(Outcomes, AnExpiryIsOfAClassOfItsOwn) {
+    LoanTerms late = terms(3);
+    late.delivery.expires = now - 1s;
+    const Decision d = decided(
+        std::move(late), attempt(Verdict::Kind::deferred, Stage::rcpt, {450, "4.2.0", "later"}));
+    EXPECT_EQ(d.event.type, Event::Type::expired);
+    EXPECT_EQ(d.event.bounce_class, "message_expired");
+    EXPECT_EQ(d.event.bounce_kind, "soft");
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ TEST(QueueWindow, LeavesLaterOnesOnDiskWhenItIsFull) {
     EXPECT_TRUE(window.place(deliveries.at(20, 2), 2));
     EXPECT_FALSE(window.place(deliveries.at(30, 3), 2));
     EXPECT_TRUE(window.cursor().has_value());
-    EXPECT_FALSE(window.place(deliveries.at(40, 4), 2)) << "what lies beyond the cursor stays there";
+    EXPECT_FALSE(window.place(deliveries.at(40, 4), 2))
+        << "what lies beyond the cursor stays there";
     EXPECT_EQ(window.size(), 2u);
 }
 
@@ -72,7 +73,8 @@ TEST(QueueWindow, StopsARefillBeforeWhatCameMeanwhile) {
     window.begin_refill();
     EXPECT_FALSE(window.place(deliveries.at(20, 2), 10)) << "behind the cursor: on disk";
     std::vector<Waiting> rows;
-    for (auto [due, index] : {std::pair{10, 1u}, {30, 3u}}) rows.push_back(deliveries.at(due, index));
+    for (auto [due, index] : {std::pair{10, 1u}, {30, 3u}})
+        rows.push_back(deliveries.at(due, index));
     window.end_refill(std::move(rows), std::nullopt);
     EXPECT_EQ(window.size(), 1u);
     ASSERT_TRUE(window.cursor());
@@ -150,8 +152,8 @@ class Model {
         std::vector<Waiting> rows;
         for (const DeliveryKey& key : read_)
             if (!given_.contains(key.id.index))
-                rows.push_back(
-                    deliveries_.at(static_cast<int>(key.due.time_since_epoch().count()), key.id.index));
+                rows.push_back(deliveries_.at(static_cast<int>(key.due.time_since_epoch().count()),
+                                              key.id.index));
         window_.end_refill(std::move(rows), whole_ ? std::nullopt : std::optional(read_.back()));
     }
     void take() {
