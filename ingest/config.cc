@@ -58,6 +58,20 @@ void add_warnings(Config& config) {
             "[timeouts] final is below the 10 minutes of RFC 5321: a receiver that answers later "
             "gets the mail twice");
     }
+    for (const engine::DomainSettings& domain : config.delivery.domains) {
+        const auto warn = [&](std::string_view what) {
+            config.warnings.push_back(fmt::format("[[domain]] {}: {}", domain.name, what));
+        };
+        if (domain.name == "*" && domain.route.empty())
+            warn("without a route it means nothing; limits for all belong in [delivery]");
+        if (!domain.credentials) continue;
+        if (domain.credentials->user.empty() || domain.credentials->password.reveal().empty())
+            warn("a log-in needs both auth_user and auth_password_file");
+        if (domain.route.empty())
+            warn("it logs in on the domain's own MX hosts; a relay belongs in route");
+        if (domain.limits.tls == engine::TlsPolicy::none)
+            warn("with tls = \"none\" the password goes in plaintext");
+    }
     if (config.listen.http.empty() && config.listen.smtp.empty()) {
         config.warnings.push_back("[listen] http and smtp are both empty: no mail can come in");
     }

@@ -26,12 +26,11 @@ struct LaterKey {
     std::string_view section, key;  // key empty: the whole section
 };
 constexpr std::array later_keys = {
-    LaterKey{"delivery", "tls"},  LaterKey{"delivery", "tls_ca_file"},
+
     LaterKey{"delivery", "dane"}, LaterKey{"delivery", "mta_sts"},
-    LaterKey{"timeouts", "tls"},  LaterKey{"provider", "tls"},
-    LaterKey{"domain", "tls"},    LaterKey{"source", ""},
-    LaterKey{"pool", ""},         LaterKey{"dkim", ""},
-    LaterKey{"tenant", ""},
+
+    LaterKey{"source", ""},       LaterKey{"pool", ""},
+    LaterKey{"dkim", ""},         LaterKey{"tenant", ""},
 };
 
 bool is_later(std::string_view section, std::string_view key) {

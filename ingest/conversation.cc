@@ -83,12 +83,18 @@ void Conversation::content_line(std::string_view line, microseconds at) {
 
 engine::Task<engine::Result<std::string_view>> TapStream::read() {
     auto bytes = co_await below_.read();
-    if (bytes) conversation_.server_says(*bytes, elapsed());
+    if (!bytes || !listens_) co_return bytes;
+    conversation_.server_says(*bytes, elapsed());
+    // What follows a 220 to STARTTLS is a handshake, and then nobody's to read down here.
+    if (std::exchange(asked_for_tls_, false) && bytes->starts_with("220")) stop_listening();
     co_return bytes;
 }
 
 engine::Task<engine::Result<void>> TapStream::write(std::span<const std::string_view> chunks) {
-    for (const auto chunk : chunks) conversation_.client_says(chunk, elapsed());
+    for (const auto chunk : chunks) {
+        if (listens_) conversation_.client_says(chunk, elapsed());
+        asked_for_tls_ = chunk == "STARTTLS\r\n";
+    }
     co_return co_await below_.write(chunks);
 }
 

@@ -48,14 +48,18 @@ class Conversation {
 /// A stream that lets a Conversation listen. Does not own the stream below it.
 class TapStream final : public engine::Stream {
   public:
-    TapStream(engine::Stream& below, const engine::Clock& clock, Conversation& conversation)
-        : below_(below), clock_(clock), conversation_(conversation), began_(clock.now()) {}
+    /// Times count from `began`.
+    TapStream(engine::Stream& below, const engine::Clock& clock, Conversation& conversation,
+              engine::Instant began)
+        : below_(below), clock_(clock), conversation_(conversation), began_(began) {}
 
     engine::Task<engine::Result<std::string_view>> read() override;
     engine::Task<engine::Result<void>> write(std::span<const std::string_view> chunks) override;
     void expires_at(engine::Instant deadline) override { below_.expires_at(deadline); }
     void close() override { below_.close(); }
     std::string peer() const override { return below_.peer(); }
+    engine::Instant began() const { return began_; }
+    void stop_listening() { listens_ = false; }  // from here on it carries what nobody can read
 
   private:
     std::chrono::microseconds elapsed() const {
@@ -65,6 +69,8 @@ class TapStream final : public engine::Stream {
     const engine::Clock& clock_;
     Conversation& conversation_;
     engine::Instant began_;
+    bool asked_for_tls_ = false;
+    bool listens_ = true;
 };
 
 }  // namespace ingest

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "engine/net/tls_context.h"
 #include "ingest/node_shard.h"
 #include "ingest/version.h"
 #include "metrics/catalog.h"
@@ -127,8 +128,19 @@ std::expected<void, std::string> Daemon::start() {
     if (!store) return std::unexpected(store.error().what);
     store_ = std::move(*store);
 
+    auto tls = engine::TlsContext::client(
+        {.ca_file = config_.delivery.tls_ca_file, .least = config_.delivery.tls_least});
+    if (!tls) return std::unexpected("[delivery] tls_ca_file: " + tls.error().what);
+    if ((*tls)->trusted() == 0) {
+        metrics::log::warn("tls.no_authorities",
+                           {{"why",
+                             "this system has no bundle of certificates of authorities, so "
+                             "no host can be verified; install ca-certificates or set "
+                             "[delivery] tls_ca_file"}});
+    }
+
     const engine::ShardId count = shard_count();
-    shared_ = std::make_unique<NodeShared>(config_, *store_, count);
+    shared_ = std::make_unique<NodeShared>(config_, std::move(*tls), *store_, count);
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();
         if (!reactor) return std::unexpected(reactor.error().what);

@@ -14,9 +14,9 @@ using engine::Content;
 
 namespace {
 
-constexpr std::array<std::string_view, 10> job_names{
-    "from",    "tenant",     "campaign",        "class",   "pool",
-    "send_at", "expires_in", "idempotency_key", "content", "recipients"};
+constexpr std::array<std::string_view, 11> job_names{
+    "from",       "tenant",          "campaign", "class",   "pool",      "send_at",
+    "expires_in", "idempotency_key", "tls",      "content", "recipients"};
 enum JobName : uint8_t {
     from,
     tenant,
@@ -26,6 +26,7 @@ enum JobName : uint8_t {
     send_at,
     expires_in,
     idempotency_key,
+    tls,
     content,
     recipients
 };
@@ -260,6 +261,16 @@ void set_option(JsonWalk& walk, JobName member, std::string_view text, const Fie
                 job.klass = storage::Class::transactional;
             } else if (text != "bulk") {
                 walk.error(at, "field.value", "must be \"transactional\" or \"bulk\"");
+            }
+            return;
+        case tls:
+            if (text == "required") {
+                job.tls = storage::TlsRequest::required;
+            } else if (text == "optional") {
+                job.tls = storage::TlsRequest::optional;
+            } else {
+                walk.error(at, "field.value", "must be \"required\" or \"optional\"",
+                           "leave it out for what the settings and the recipient's domain demand");
             }
             return;
         case pool:

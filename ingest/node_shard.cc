@@ -29,9 +29,11 @@ std::string thread_name(const char* what, engine::ShardId id) {
 
 }  // namespace
 
-NodeShared::NodeShared(const Config& from, storage::Store& with, engine::ShardId count)
+NodeShared::NodeShared(const Config& from, std::shared_ptr<const engine::TlsContext> for_hosts,
+                       storage::Store& with, engine::ShardId count)
     : config(from),
       settings(std::make_shared<const engine::Settings>(from.delivery)),
+      tls(std::move(for_hosts)),
       store(with),
       exchange(count),
       idempotency(count),
@@ -79,7 +81,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       reads_(*reactor_, thread_name("read", id)),
       dns_(std::move(dns)),
       delivery_({*reactor_, post_, commits_, shared.store, *dns_, shared.gate,
-                 shared.content_memory, metrics_, shared.directory, shared.settings}),
+                 shared.content_memory, metrics_, shared.directory, shared.settings, shared.tls}),
       http_{.reactor = *reactor_,
             .post = post_,
             .worker = reads_,

@@ -25,10 +25,12 @@ class NodeShard;
 
 /// What all shards share. The daemon owns it; it outlives them.
 struct NodeShared {
-    NodeShared(const Config& from, storage::Store& with, engine::ShardId shards);
+    NodeShared(const Config& from, std::shared_ptr<const engine::TlsContext> for_hosts,
+               storage::Store& with, engine::ShardId shards);
 
     const Config& config;
     std::shared_ptr<const engine::Settings> settings;
+    std::shared_ptr<const engine::TlsContext> tls;  // of connections to hosts
     storage::Store& store;
     engine::Gate gate;
     engine::ContentMemory content_memory;

@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/delivery/introduction.h"
+#include "engine/delivery/site_policy.h"
 #include "engine/dns/address_policy.h"
 #include "engine/dns/cares_client.h"
 #include "engine/dns/resolver.h"
 #include "engine/message/content.h"
 #include "engine/net/dialer.h"
+#include "engine/net/tls_context.h"
+#include "engine/policy/host_demand.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/uring_reactor.h"
 #include "engine/smtp/session.h"
@@ -32,26 +36,36 @@ double milliseconds_of(std::chrono::nanoseconds time) {
 /// What came of it, for the last line and for --json.
 struct Result {
     Verdict verdict;
-    std::string mx, ip;
+    std::string mx, ip, tls;
     bool decided = false;  // a receiver judged the mail: no further host is tried
 };
 
 class Sender {
   public:
     Sender(engine::Reactor& reactor, engine::DnsClient& dns, const SendOptions& options,
-           const Config& config, engine::Address to, engine::Mail mail)
+           const Config& config, std::shared_ptr<const engine::TlsContext> tls, engine::Address to,
+           engine::Mail mail)
         : reactor_(reactor),
           resolver_(reactor, dns, resolver_options(config)),
           options_(options),
           config_(config),
+          tls_(std::move(tls)),
           to_(std::move(to)),
           mail_(std::move(mail)),
           conversation_([this](const SpokenLine& line) { show(line); }) {}
 
     Task<> run() {
-        const auto hosts = co_await find_hosts();
+        const auto route = co_await find_route();
+        if (!route) co_return;
+        policy_ = engine::policy_for(config_.delivery, to_.routing_domain, *route);
         size_t tried = 0;
-        for (const engine::MxHost& host : hosts) {
+        for (const engine::MxHost& host : route->hosts) {
+            auto demand = co_await engine::demand_for(resolver_, policy_.tls, route, host);
+            if (!demand) {
+                note(fmt::format("{}: {}", host.name, demand.error().reason));
+                refused(demand.error(), host.name);
+                continue;
+            }
             const auto endpoints = co_await resolver_.addresses(host.name, host.port);
             if (!endpoints) {
                 note(fmt::format("{}: {}", host.name, endpoints.error().reason));
@@ -60,7 +74,13 @@ class Sender {
             }
             for (const engine::Endpoint& endpoint : *endpoints) {
                 if (++tried > addresses_tried_max || result_.decided) co_return;
-                co_await attempt(endpoint);
+                co_await attempt(endpoint, host, *demand);
+                const bool by_tls = !result_.decided && result_.verdict.stage == engine::Stage::tls;
+                if (!by_tls || demand->least > engine::TlsLevel::plain || host.tls_first) continue;
+                note("nobody demands TLS: once more without it");
+                engine::TlsDemand plain = *demand;
+                plain.use = engine::TlsDemand::Use::never;
+                co_await attempt(endpoint, host, std::move(plain));
             }
         }
     }
@@ -75,43 +95,36 @@ class Sender {
                 .ipv6_first = engine::has_global_ipv6()};
     }
 
-    /// The fixed route of the configuration, or what the DNS says; empty when the result says why
+    /// The fixed route of the configuration, or what the DNS says; null when the result says why
     /// not.
-    Task<std::vector<engine::MxHost>> find_hosts() {
-        const auto fixed = std::ranges::find(config_.delivery.domains, to_.routing_domain,
-                                             &engine::DomainSettings::name);
-        std::vector<engine::MxHost> hosts;
-        if (fixed != config_.delivery.domains.end() && !fixed->route.empty()) {
-            for (const std::string& text :
-                 fixed->route) {  // "host:port", checked by the configuration
-                const size_t colon = text.rfind(':');
-                hosts.push_back({0, text.substr(0, colon),
-                                 static_cast<uint16_t>(std::stoul(text.substr(colon + 1)))});
-            }
-            note(fmt::format("route {}: fixed, {} hosts", to_.routing_domain, hosts.size()));
-            co_return hosts;
+    Task<std::shared_ptr<const engine::Route>> find_route() {
+        const auto* settings = engine::settings_for(config_.delivery, to_.routing_domain);
+        if (settings && !settings->route.empty()) {
+            auto route = engine::fixed_route(*settings, config_.delivery.port);
+            note(fmt::format("route {}: fixed, {} hosts", to_.routing_domain, route->hosts.size()));
+            co_return route;
         }
         const auto route = co_await resolver_.route(to_.routing_domain);
         if (!route) {
             note(fmt::format("route {}: {}", to_.routing_domain, route.error().reason));
             refused(route.error(), "");
-            co_return hosts;
+            co_return nullptr;
         }
         for (const engine::MxHost& host : (*route)->hosts) {
             note(fmt::format("route {}: {} {} port {}", to_.routing_domain, host.preference,
                              host.name, host.port));
-            hosts.push_back(host);
         }
-        co_return hosts;
+        co_return *route;
     }
 
-    Task<> attempt(engine::Endpoint endpoint) {
+    Task<> attempt(engine::Endpoint endpoint, engine::MxHost host, engine::TlsDemand demand) {
         const auto began = reactor_.now();
         auto stream = co_await engine::dial(reactor_, endpoint.address, nullptr,
                                             began + config_.delivery.timeouts.connect);
         const double took = milliseconds_of(reactor_.now() - began);
         result_.mx = endpoint.host;
         result_.ip = endpoint.address.ip();
+        result_.tls.clear();
         if (!stream) {
             note(fmt::format("connect {} ({}): {}", endpoint.address.to_string(), endpoint.host,
                              stream.error().what));
@@ -121,18 +134,40 @@ class Sender {
         }
         note(fmt::format("connect {} ({}): {:.1f} ms", endpoint.address.to_string(), endpoint.host,
                          took));
-        TapStream tap(**stream, reactor_, conversation_);
+        TapStream tap(**stream, reactor_, conversation_, reactor_.now());
+        if (host.tls_first) tap.stop_listening();
         engine::Session session(tap, reactor_, config_.delivery.timeouts);
-        co_await converse(session);
+        engine::TlsStart tls{.context = tls_,
+                             .host = host.name,
+                             .demand = std::move(demand),
+                             .listen = [this, &tap](engine::Stream& within) {
+                                 return std::make_unique<TapStream>(within, reactor_, conversation_,
+                                                                    tap.began());
+                             }};
+        using Line = engine::Introduction::Line;
+        const bool unheard =
+            endpoint.address.is_loopback() || policy_.limits.tls == engine::TlsPolicy::none;
+        auto introduced = co_await engine::introduce({.session = &session,
+                                                      .ehlo_name = config_.delivery.node_name,
+                                                      .tls_first = host.tls_first,
+                                                      .tls = std::move(tls),
+                                                      .credentials = policy_.credentials,
+                                                      .line = unheard ? Line::closed : Line::open});
+        note_tls(session.tls());
+        if (introduced)
+            co_await converse(session);
+        else
+            result_.verdict = std::move(introduced.error());
         tap.close();
     }
 
+    void note_tls(const engine::TlsResult& tls) {
+        result_.tls = to_string(tls);
+        if (result_.tls.empty()) return;
+        note(fmt::format("TLS {}{}{}", result_.tls, tls.why.empty() ? "" : ": ", tls.why));
+    }
+
     Task<> converse(engine::Session& session) {
-        const auto greeted = co_await session.greet(config_.delivery.node_name);
-        if (!greeted) {
-            result_.verdict = greeted.error();
-            co_return;
-        }
         engine::Mail mail = mail_;
         const engine::Outcome outcome = co_await session.transact(std::move(mail));
         result_.verdict = outcome.verdicts.front();
@@ -171,6 +206,8 @@ class Sender {
     engine::Resolver resolver_;
     const SendOptions& options_;
     const Config& config_;
+    std::shared_ptr<const engine::TlsContext> tls_;
+    engine::SitePolicy policy_;
     engine::Address to_;
     engine::Mail mail_;
     Conversation conversation_;
@@ -219,7 +256,8 @@ int print_json(const Sender& sender) {
                                {"enhanced", verdict.reply.enhanced},
                                {"reply", verdict.reply.text},
                                {"mx", result.mx},
-                               {"ip", result.ip}};
+                               {"ip", result.ip},
+                               {"tls", result.tls}};
     auto& lines = out["conversation"] = nlohmann::ordered_json::array();
     for (const SpokenLine& line : sender.conversation().lines()) {
         lines.push_back({{"ms", milliseconds_of(line.at)},
@@ -261,7 +299,12 @@ int send(const SendOptions& options, const Config& config) {
     auto mail = compose(options, config, *from, *to, (*reactor)->wall());
     if (!mail) return failed("send", mail.error());
 
-    Sender sender(**reactor, **dns, options, config, std::move(*to), std::move(*mail));
+    auto tls = engine::TlsContext::client(
+        {.ca_file = config.delivery.tls_ca_file, .least = config.delivery.tls_least});
+    if (!tls) return failed("send", tls.error().what);
+
+    Sender sender(**reactor, **dns, options, config, std::move(*tls), std::move(*to),
+                  std::move(*mail));
     engine::Scope scope;
     scope.spawn(run_all(&sender, dns->get()));
     while (scope.running() > 0) (*reactor)->turn(engine::Instant::max());

@@ -28,6 +28,36 @@ constexpr std::string_view messages_help =
     "Messages over one connection before it is closed; 0: no limit.";
 constexpr std::string_view rate_help = "Messages to a site; without it there is no limit.";
 
+constexpr std::string_view tls_help =
+    "TLS to hosts: none, opportunistic (when offered), required (encrypted or deferred), verified "
+    "(with a certificate that holds for the host, or deferred).";
+
+engine::TlsPolicy tls_policy(std::string_view text) {
+    if (text == "none") return engine::TlsPolicy::none;
+    if (text == "required") return engine::TlsPolicy::required;
+    return text == "verified" ? engine::TlsPolicy::verified : engine::TlsPolicy::opportunistic;
+}
+
+engine::Credentials& credentials_of(engine::DomainSettings& domain) {
+    if (!domain.credentials) {
+        domain.credentials = std::make_shared<engine::Credentials>();
+        for (const auto mechanism : engine::auth_mechanisms) {
+            if (mechanism != engine::AuthMechanism::xoauth2)
+                domain.credentials->mechanisms |= static_cast<uint8_t>(mechanism);
+        }
+    }
+    return *domain.credentials;
+}
+
+uint8_t mechanisms_of(const std::vector<std::string>& names) {
+    uint8_t all = 0;
+    for (const auto mechanism : engine::auth_mechanisms) {
+        if (std::ranges::find(names, to_string(mechanism)) != names.end())
+            all |= static_cast<uint8_t>(mechanism);
+    }
+    return all;
+}
+
 // Bounds of timeouts: below a tenth of a second nothing on the Internet answers; above an hour a
 // dead peer holds its slot for too long.
 constexpr uint64_t timeout_least = 100, timeout_most = 60 * minute_ms;
@@ -137,6 +167,34 @@ const std::array table = {
             rate_help,
             [](T to, V v) { to.config.delivery.limits.rate_per_second = v.rate; }},
 
+    Setting{"delivery",
+            "tls",
+            Type::text,
+            "\"opportunistic\"",
+            Reload::live,
+            {.check = check_tls_policy},
+            tls_help,
+            [](T to, V v) { to.config.delivery.limits.tls = tls_policy(v.text); }},
+    Setting{"delivery",
+            "tls_ca_file",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_path},
+            "Authorities that certificates must lead to, PEM; default: the system's.",
+            [](T to, V v) { to.config.delivery.tls_ca_file = std::move(v.text); }},
+    Setting{"delivery",
+            "tls_min",
+            Type::text,
+            "\"1.2\"",
+            Reload::restart,
+            {.check = check_tls_version},
+            "Oldest version of TLS that is spoken with hosts: 1.2 or 1.3.",
+            [](T to, V v) {
+                to.config.delivery.tls_least =
+                    v.text == "1.3" ? engine::TlsVersion::tls13 : engine::TlsVersion::tls12;
+            }},
+
     Setting{"timeouts",
             "connect",
             Type::duration,
@@ -161,6 +219,14 @@ const std::array table = {
             {.least = timeout_least, .most = timeout_most},
             "Until the whole reply to EHLO, MAIL, RCPT or RSET is here.",
             [](T to, V v) { to.config.delivery.timeouts.command = v.duration; }},
+    Setting{"timeouts",
+            "tls",
+            Type::duration,
+            "\"1m\"",
+            Reload::live,
+            {.least = timeout_least, .most = timeout_most},
+            "Until the reply to STARTTLS is here; then until the handshake is done.",
+            [](T to, V v) { to.config.delivery.timeouts.tls = v.duration; }},
     Setting{"timeouts",
             "data",
             Type::duration,
@@ -280,13 +346,22 @@ const std::array table = {
             rate_help,
             [](T to, V v) { to.provider->limits.rate_per_second = v.rate; }},
 
+    Setting{"provider",
+            "tls",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_tls_policy},
+            tls_help,
+            [](T to, V v) { to.provider->limits.tls = tls_policy(v.text); }},
+
     Setting{"domain",
             "name",
             Type::text,
             "",
             Reload::live,
-            {.check = check_host_name, .required = true},
-            "The recipient domain.",
+            {.check = check_domain_entry, .required = true},
+            "The recipient domain; \"*\" with a route: all that have no entry.",
             [](T to, V v) { to.domain->name = lower_case({std::move(v.text)}).front(); }},
     Setting{"domain",
             "route",
@@ -295,7 +370,7 @@ const std::array table = {
             Reload::live,
             {.check = check_route_host},
             "Hosts that take this domain's mail instead of its MX, host:port or [ip]:port, in "
-            "order of preference.",
+            "order of preference; smtps://host:port for TLS from the first octet on.",
             [](T to, V v) { to.domain->route = lower_case(std::move(v.texts)); }},
     Setting{"domain",
             "connections",
@@ -323,6 +398,44 @@ const std::array table = {
             {},
             rate_help,
             [](T to, V v) { to.domain->limits.rate_per_second = v.rate; }},
+    Setting{"domain",
+            "tls",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_tls_policy},
+            tls_help,
+            [](T to, V v) { to.domain->limits.tls = tls_policy(v.text); }},
+    Setting{"domain",
+            "auth_user",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_auth_user},
+            "Name to log in with on the hosts of the route; tls is then \"verified\" unless set.",
+            [](T to, V v) {
+                credentials_of(*to.domain).user = std::move(v.text);
+                // The keys of an entry come in alphabetical order: its own `tls` comes later.
+                to.domain->limits.tls = engine::TlsPolicy::verified;
+            }},
+    Setting{
+        "domain",
+        "auth_password_file",
+        Type::text,
+        "",
+        Reload::live,
+        {.check = check_secret_file},
+        "File whose first line is the password, or the bearer token of XOAUTH2; readable by "
+        "this user only.",
+        [](T to, V v) { credentials_of(*to.domain).password = engine::Secret(secret_in(v.text)); }},
+    Setting{"domain",
+            "auth_mechanisms",
+            Type::texts,
+            "",
+            Reload::live,
+            {.check = check_auth_mechanism},
+            "What may be used of PLAIN, LOGIN, CRAM-MD5, XOAUTH2; default: the first three.",
+            [](T to, V v) { credentials_of(*to.domain).mechanisms = mechanisms_of(v.texts); }},
 };
 }  // namespace
 

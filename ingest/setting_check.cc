@@ -3,15 +3,22 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
+#include <fstream>
 
 #include "engine/reactor/address.h"
+#include "engine/smtp/credentials.h"
 
 namespace ingest {
 
 namespace {
+constexpr size_t secret_max = 8192;                    // bearer tokens are long
 constexpr size_t host_name_max = 253, label_max = 63;  // RFC 1035
 constexpr size_t unix_path_max = sizeof(sockaddr_un{}.sun_path) - 1;
 
@@ -103,7 +110,9 @@ std::optional<std::string> check_network(const std::string& text) {
     return "is no address and no network; write ip or ip/bits, such as 10.0.0.0/8 or fd00::/8";
 }
 
-std::optional<std::string> check_route_host(const std::string& text) {
+std::optional<std::string> check_route_host(const std::string& whole) {
+    constexpr std::string_view smtps = "smtps://";
+    const std::string text = whole.starts_with(smtps) ? whole.substr(smtps.size()) : whole;
     const size_t colon = text.rfind(':');
     const std::string host = text.substr(0, colon);
     const auto port = colon == std::string::npos
@@ -113,7 +122,60 @@ std::optional<std::string> check_route_host(const std::string& text) {
     const bool good_host = bracketed ? is_ip(host.substr(1, host.size() - 2)) : is_host_name(host);
     if (good_host && port && *port != 0) return std::nullopt;
     if (is_ip(host)) return "an address stands in brackets here; write [192.0.2.1]:25";
-    return "is no host to route to; write host:port or [ip]:port";
+    return "is no host to route to; write host:port or [ip]:port, with smtps:// in front where TLS "
+           "begins with the connection";
+}
+
+std::optional<std::string> check_domain_entry(const std::string& text) {
+    return text == "*" ? std::nullopt : check_host_name(text);
+}
+
+std::optional<std::string> check_tls_policy(const std::string& text) {
+    if (text == "none" || text == "opportunistic" || text == "required" || text == "verified")
+        return std::nullopt;
+    return "is no such rule; write none, opportunistic, required or verified";
+}
+
+std::optional<std::string> check_tls_version(const std::string& text) {
+    if (text == "1.2" || text == "1.3") return std::nullopt;
+    return "is no version of TLS that is spoken here; write 1.2 or 1.3";
+}
+
+std::optional<std::string> check_auth_user(const std::string& text) {
+    constexpr size_t user_max = 320;
+    const bool clean = std::ranges::all_of(
+        text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+    if (!text.empty() && text.size() <= user_max && clean) return std::nullopt;
+    return "is no name to log in with: 1 to 320 characters, none of them a space";
+}
+
+std::optional<std::string> check_auth_mechanism(const std::string& text) {
+    for (const auto mechanism : engine::auth_mechanisms) {
+        if (text == to_string(mechanism)) return std::nullopt;
+    }
+    return "is no mechanism that is known here; write PLAIN, LOGIN, CRAM-MD5 or XOAUTH2";
+}
+
+std::optional<std::string> check_secret_file(const std::string& path) {
+    struct stat status{};
+    if (stat(path.c_str(), &status) != 0)
+        return fmt::format("cannot be read: {}", std::strerror(errno));
+    if (!S_ISREG(status.st_mode)) return "is no file";
+    if (status.st_mode & S_IROTH)
+        return fmt::format("may be read by everybody; mend it: chmod o-r {}", path);
+    if (!std::ifstream(path)) return fmt::format("cannot be read: {}", std::strerror(errno));
+    if (secret_in(path).empty())
+        return fmt::format("holds no password: its first line must have 1 to {} octets",
+                           secret_max);
+    return std::nullopt;
+}
+
+std::string secret_in(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string line;
+    std::getline(in, line);
+    if (line.ends_with('\r')) line.pop_back();
+    return line.size() > secret_max ? std::string() : line;
 }
 
 std::optional<std::string> check_mx_suffix(const std::string& text) {

@@ -20,6 +20,14 @@ std::optional<std::string> check_network(const std::string& text);     // ip or 
 std::optional<std::string> check_route_host(const std::string& text);  // host:port or [ip]:port
 std::optional<std::string> check_mx_suffix(const std::string& text);
 std::optional<std::string> check_label(const std::string& text);  // of a metric: a provider's name
+std::optional<std::string> check_domain_entry(const std::string& text);  // a host name, or "*"
+std::optional<std::string> check_tls_policy(const std::string& text);
+std::optional<std::string> check_tls_version(const std::string& text);
+std::optional<std::string> check_auth_user(const std::string& text);
+std::optional<std::string> check_auth_mechanism(const std::string& text);
+std::optional<std::string> check_secret_file(const std::string& path);
+std::string secret_in(
+    const std::string& path);  // its first line; empty: check_secret_file says why
 std::optional<std::string> check_path(const std::string& text);
 
 }  // namespace ingest

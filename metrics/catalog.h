@@ -108,6 +108,13 @@ inline constexpr Family connections_opened{"sluice_connections_opened_total",
                                            "Attempts to open an outbound connection, by result.",
                                            Kind::counter,
                                            {"provider", "result"}};
+inline constexpr Family tls_handshakes{
+    "sluice_tls_handshakes_total",
+    "TLS handshakes with hosts, by version (\"none\": it failed), whether a session was resumed, "
+    "and "
+    "what came of it: encrypted (by a host that could not be verified), verified, dane, failed.",
+    Kind::counter,
+    {"version", "resumed", "result"}};
 inline constexpr Family window_depth{"sluice_window_depth",
                                      "Messages in flight on a connection when one more was begun.",
                                      Kind::histogram,

@@ -1,6 +1,7 @@
 #include "engine/delivery/delivery_shard.h"
 
 #include <algorithm>
+#include <array>
 
 #include "engine/dns/address_policy.h"
 #include "engine/reactor/sleep.h"
@@ -71,17 +72,36 @@ void DeliveryShard::lend(Lending lending) {
 }
 
 void DeliveryShard::take(Lending lending) {
-    std::vector<Loan> loans;
-    loans.reserve(lending.loans.size());
+    // What was lent together may still ask for TLS in three ways.
+    std::array<std::vector<Loan>, 3> by_request;
     Returns& home = *this;
-    for (LoanTerms& terms : lending.loans) loans.emplace_back(std::move(terms), home);
+    for (LoanTerms& terms : lending.loans) {
+        const auto request = static_cast<size_t>(terms.job->job().tls);
+        by_request.at(request).emplace_back(std::move(terms), home);
+    }
     if (draining_) return;  // they go home as they die
-    std::unique_ptr<Site>& site = sites_[lending.site];
-    if (!site)
-        site = std::make_unique<Site>(
-            SiteParts{parts_.reactor, resolver_, *this, parts_.settings, parts_.metrics},
-            policy_for(*parts_.settings, lending.domain, *lending.route));
-    site->take(std::move(lending.route), std::move(loans));
+    for (size_t request = 0; request < by_request.size(); ++request) {
+        if (by_request[request].empty()) continue;
+        Site& site = site_for(lending, static_cast<storage::TlsRequest>(request));
+        site.take(lending.route, std::move(by_request[request]));
+    }
+}
+
+Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest request) {
+    const auto policy = [&] {
+        return policy_for(*parts_.settings, lending.domain, *lending.route);
+    };
+    const bool changed = request != storage::TlsRequest::by_policy;
+    const SiteKey key{lending.site,
+                      changed ? demand_of(*lending.tls, policy(), request) : *lending.tls};
+    std::unique_ptr<Site>& site = sites_[key];
+    if (!site) {
+        site =
+            std::make_unique<Site>(SiteParts{parts_.reactor, resolver_, *this, parts_.settings,
+                                             parts_.metrics, TlsParts{parts_.tls, tls_sessions_}},
+                                   policy(), key.tls);
+    }
+    return *site;
 }
 
 void DeliveryShard::give_back(Return returned) {

@@ -3,9 +3,9 @@
 // mailboxes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/delivery/gate.h"
@@ -16,6 +16,7 @@
 #include "engine/delivery/site.h"
 #include "engine/delivery/spool.h"
 #include "engine/dns/resolver.h"
+#include "engine/net/tls_sessions.h"
 #include "engine/reactor/shards.h"
 
 namespace engine {
@@ -35,6 +36,7 @@ struct DeliveryParts {
     metrics::Registry& metrics;
     const ShardDirectory& shards;
     std::shared_ptr<const Settings> settings;
+    std::shared_ptr<const TlsContext> tls;  // of connections to hosts
 };
 
 class DeliveryShard final : Lender, Returns, SpoolListener {
@@ -63,7 +65,15 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     void accepted(uint64_t group, std::vector<Arrival> arrivals) override;
     void events_readable(uint64_t upto) override;
 
+    /// Mail of different demands does not share connections: a Site each.
+    struct SiteKey {
+        std::string site;
+        TlsDemand tls;
+        auto operator<=>(const SiteKey&) const = default;
+    };
+
     void take(Lending lending);
+    Site& site_for(const Lending& lending, storage::TlsRequest request);
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();
@@ -71,6 +81,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
 
     DeliveryParts parts_;
     Resolver resolver_;
+    TlsSessions tls_sessions_;
     ShardFeed feed_;
     Spool spool_;
     Home home_;
@@ -80,8 +91,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     bool draining_ = false;
     Signal ticks_;
     Scope scope_;
-    std::unordered_map<std::string, std::unique_ptr<Site>>
-        sites_;  // last: loans that die with it go to returns_
+    std::map<SiteKey, std::unique_ptr<Site>> sites_;  // last: loans that die with it go to returns_
 };
 
 }  // namespace engine

@@ -33,9 +33,11 @@ Home::Home(HomeParts parts)
       drained_(parts_.reactor),
       sweep_due_(parts_.reactor),
       outcomes_(parts_.metrics) {
-    for (const DomainSettings& domain : parts_.settings->domains)
-        if (!domain.route.empty())
-            fixed_routes_.emplace(domain.name, fixed_route(domain, parts_.settings->port));
+    for (const DomainSettings& domain : parts_.settings->domains) {
+        fixed_routes_.emplace(domain.name, domain.route.empty()
+                                               ? nullptr
+                                               : fixed_route(domain, parts_.settings->port));
+    }
 }
 
 void Home::start() {
@@ -152,8 +154,9 @@ void Home::dispatch_due(WallTime now) {
 void Home::make_ready(Queue& target) {
     const std::string& name = target.info->domain;
     Domain& domain = domains_[name];
-    if (const auto fixed = fixed_routes_.find(name); fixed != fixed_routes_.end())
-        domain.route = fixed->second;
+    auto fixed = fixed_routes_.find(name);
+    if (fixed == fixed_routes_.end()) fixed = fixed_routes_.find("*");
+    if (fixed != fixed_routes_.end() && fixed->second) domain.route = fixed->second;
     if (parts_.reactor.now() < domain.hold_until) {
         // Held for a while: back into the schedule at the end of the hold.
         const auto hold =

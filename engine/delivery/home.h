@@ -152,7 +152,8 @@ class Home {
     Task<> sweep();
 
     HomeParts parts_;
-    std::unordered_map<std::string, std::shared_ptr<const Route>> fixed_routes_;
+    std::unordered_map<std::string, std::shared_ptr<const Route>>
+        fixed_routes_;  // by domain, or "*"; null: by DNS, although "*" has one
     std::unordered_map<storage::QueueId, std::unique_ptr<Queue>> queues_;
     std::set<std::pair<WallTime, Queue*>> schedule_;
     std::unordered_map<std::string, Domain> domains_;

@@ -9,15 +9,26 @@
 #include <vector>
 
 #include "engine/bounce/bounce_rules.h"
+#include "engine/net/tls_context.h"
+#include "engine/smtp/credentials.h"
 #include "engine/smtp/timeouts.h"
 
 namespace engine {
 
-/// Limits of a site; 0 means: none.
+/// What TLS an operator demands of connections to a site.
+enum class TlsPolicy : uint8_t {
+    none,           // never, whatever is offered; a route with smtps:// all the same
+    opportunistic,  // when it is offered, verified or not
+    required,       // encrypted, by whomever
+    verified        // and the certificate holds, for the name of the host
+};
+
+/// Limits of a site, and how it is spoken to; 0 means: none.
 struct Limits {
     uint32_t connections = 20;
     uint32_t messages_per_connection = 100;
     double rate_per_second = 0;  // messages to the site
+    TlsPolicy tls = TlsPolicy::opportunistic;
     bool operator==(const Limits&) const = default;
 };
 
@@ -28,12 +39,14 @@ struct Provider {
     Limits limits;
 };
 
-/// Limits and a fixed route for one recipient domain.
+/// Limits and a fixed route for one recipient domain, or for all that have no entry.
 struct DomainSettings {
-    std::string name;  // A-labels, lower case
-    std::vector<std::string>
-        route;  // "host:port" or "[ip]:port" in order of preference; empty: by DNS
+    std::string name;                // A-labels, lower case; "*": all others
+    std::vector<std::string> route;  // "host:port" or "[ip]:port" in order of preference, with
+                                     // "smtps://" in front for TLS from the first octet on; empty:
+                                     // by DNS
     Limits limits;
+    std::shared_ptr<Credentials> credentials;  // to log in with on the hosts of the route; or null
 };
 
 struct Settings {
@@ -43,6 +56,8 @@ struct Settings {
     Limits limits;  // of a site that no provider or domain names
     std::vector<Provider> providers;
     std::vector<DomainSettings> domains;
+    std::string tls_ca_file;  // authorities for all of it; empty: the system's
+    TlsVersion tls_least = TlsVersion::tls12;
     SmtpTimeouts timeouts;
     std::chrono::milliseconds idle =
         std::chrono::seconds(30);  // a connection without work is closed after this

@@ -12,9 +12,10 @@ namespace engine {
 
 namespace catalog = metrics::catalog;
 
-Site::Site(SiteParts parts, SitePolicy policy)
+Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand)
     : parts_(std::move(parts)),
       policy_(std::move(policy)),
+      demand_(std::move(demand)),
       work_(parts_.reactor),
       timer_(parts_.reactor),
       busy_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "busy"})),
@@ -97,7 +98,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .ip = connection.ip,
                      .site = policy_.site,
                      .provider = policy_.provider,
-                     .tls = {},
+                     .tls = connection.tls,
                      .started = started,
                      .smtp_ms = smtp_ms});
     }

@@ -16,6 +16,7 @@
 #include "engine/delivery/site_policy.h"
 #include "engine/delivery/throttle.h"
 #include "engine/net/stream.h"
+#include "engine/net/tls.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/signal.h"
 #include "metrics/metric.h"
@@ -23,8 +24,16 @@
 namespace engine {
 
 class Session;
+class TlsContext;
+class TlsSessions;
 struct Mail;
 struct Outcome;
+
+/// What all connections of a shard need for TLS.
+struct TlsParts {
+    std::shared_ptr<const TlsContext> context;
+    TlsSessions& sessions;
+};
 
 struct SiteParts {
     Reactor& reactor;
@@ -32,6 +41,7 @@ struct SiteParts {
     Returns& returns;
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
+    TlsParts tls;
 };
 
 class Site {
@@ -43,7 +53,9 @@ class Site {
     static constexpr uint32_t untried_max =
         3;  // then a delivery is put off instead of tried at once again
 
-    Site(SiteParts parts, SitePolicy policy);
+    static constexpr size_t without_tls_max = 64;  // hosts whose TLS has failed lately
+
+    Site(SiteParts parts, SitePolicy policy, TlsDemand demand);
     ~Site();
 
     void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
@@ -63,7 +75,7 @@ class Site {
   private:
     /// An open connection: the stream and the session that speaks on it.
     struct Connection {
-        std::string mx, ip;
+        std::string mx, ip, tls;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
         LetterWriter letters;
@@ -74,7 +86,11 @@ class Site {
     Task<> connection(std::shared_ptr<const Route> route);
     Task<> run_connection(std::shared_ptr<const Route> route);
     Task<Opened> open(std::shared_ptr<const Route> route);
-    Task<Opened> open_at(Endpoint endpoint);
+    Task<std::expected<TlsDemand, Verdict>> demand_at(std::shared_ptr<const Route> route,
+                                                      MxHost host);
+    Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand);
+    Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand);
+    void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
     Task<bool> work_before(Instant deadline);
     Task<> wait_for_throttle();
@@ -88,7 +104,9 @@ class Site {
 
     SiteParts parts_;
     SitePolicy policy_;
-    std::shared_ptr<const Route> route_;  // as the last lending had it
+    TlsDemand demand_;                                      // of all mail that waits here
+    std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
+    std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
     std::unordered_set<std::string> lock_step_hosts_;  // of the route; they cannot take a group
     std::list<Stream*> open_streams_;

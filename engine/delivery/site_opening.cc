@@ -4,10 +4,13 @@
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
+#include "engine/delivery/introduction.h"
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site.h"
 #include "engine/net/dialer.h"
+#include "engine/policy/host_demand.h"
 #include "engine/smtp/session.h"
+#include "metrics/catalog.h"
 #include "metrics/log.h"
 
 namespace engine {
@@ -17,6 +20,9 @@ namespace {
 constexpr auto hold_first =
     std::chrono::seconds(1);  // after a connection that could not be opened; doubles
 constexpr auto hold_last = std::chrono::seconds(60);
+/// A host whose TLS failed is not asked for it again meanwhile. Not for long: somebody on the way
+/// who breaks handshakes would have that much time for each.
+constexpr auto without_tls_for = std::chrono::minutes(10);
 
 Attempt without_address(const NoRoute& why, const std::string& host, WallTime now) {
     Attempt attempt;
@@ -56,6 +62,14 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
     size_t tried = 0;
     bool hopeless = true;  // whatever was said was final, by every host
     for (const MxHost& host : in_order(*route, parts_.reactor.random())) {
+        auto demand = co_await demand_at(route, host);
+        if (!demand) {
+            hopeless = false;
+            last = std::unexpected(Attempt{.verdict = std::move(demand.error()),
+                                           .mx = host.name,
+                                           .started = parts_.reactor.wall()});
+            continue;
+        }
         const auto endpoints = co_await parts_.resolver.addresses(host.name, host.port);
         if (!endpoints) {
             last = std::unexpected(
@@ -65,7 +79,7 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
         }
         for (const Endpoint& endpoint : *endpoints) {
             if (cut_ || tried++ >= addresses_max) co_return last;
-            last = co_await open_at(endpoint);
+            last = co_await open_at(endpoint, host, *demand);
             if (last) co_return last;
             hopeless &= is_final(last.error().verdict);
         }
@@ -74,7 +88,59 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
     co_return last;
 }
 
-Task<Site::Opened> Site::open_at(Endpoint endpoint) {
+/// One address of a host. A host whose TLS fails is spoken to in plaintext where nobody demands
+/// more, on a new connection, and for a while at once.
+Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand demand) {
+    const bool may_go_plain = demand.least == TlsLevel::plain && !host.tls_first;
+    if (const auto failed = without_tls_.find(host.name);
+        may_go_plain && failed != without_tls_.end() && parts_.reactor.now() < failed->second) {
+        demand.use = TlsDemand::Use::never;
+    }
+    Opened opened = co_await open_once(endpoint, host, demand);
+    const bool by_tls = !opened && opened.error().verdict.stage == Stage::tls;
+    if (!by_tls || !may_go_plain || cut_) co_return opened;
+    metrics::log::info(
+        "site.without_tls",
+        {{"site", policy_.site}, {"mx", host.name}, {"why", opened.error().verdict.reply.text}});
+    if (without_tls_.size() >= without_tls_max) without_tls_.clear();
+    without_tls_[host.name] = parts_.reactor.now() + without_tls_for;
+    demand.use = TlsDemand::Use::never;
+    co_return co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+}
+
+/// What the mail and the DNS demand of this host together; the error is why it is not for this
+/// mail.
+Task<std::expected<TlsDemand, Verdict>> Site::demand_at(std::shared_ptr<const Route> route,
+                                                        MxHost host) {
+    Verdict refused{.kind = Verdict::Kind::deferred, .stage = Stage::tls};
+    TlsDemand demand = demand_;
+    if (!demand.waives_dns) {
+        auto whole = co_await demand_for(parts_.resolver, demand_, std::move(route), host);
+        if (!whole) {
+            refused.failure = Failure::policy_unknown;
+            refused.reply = {whole.error().code, whole.error().enhanced, whole.error().reason};
+            co_return std::unexpected(std::move(refused));
+        }
+        demand = std::move(*whole);
+    }
+    if (may_go_to(demand, host.name)) co_return demand;
+    refused.failure = Failure::tls_untrusted;
+    refused.reply.text = demand.policy + " does not name " + host.name + " as a host of the domain";
+    co_return std::unexpected(std::move(refused));
+}
+
+void Site::count_handshake(const Connection& connection, const std::expected<void, Verdict>& done) {
+    const TlsResult& result = connection.session->tls();
+    const bool stands = result.level > TlsLevel::plain;  // more may have failed behind it
+    if (!stands && (done || done.error().failure != Failure::tls_failed)) return;
+    parts_.metrics
+        .counter(metrics::catalog::tls_handshakes,
+                 {stands ? std::string_view(result.version) : "none", result.resumed ? "yes" : "no",
+                  stands ? to_string(result.level) : "failed"})
+        .add();
+}
+
+Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand) {
     const SmtpTimeouts& timeouts = parts_.settings->timeouts;
     Attempt attempt;
     attempt.mx = endpoint.host;
@@ -95,12 +161,25 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint) {
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
     const auto listed = open_streams_.insert(open_streams_.end(), connection->stream.get());
-    auto greeted = co_await connection->session->greet(parts_.settings->node_name);
+    using Line = Introduction::Line;
+    const bool unheard = endpoint.address.is_loopback() || policy_.limits.tls == TlsPolicy::none;
+    auto introduced = co_await engine::introduce({.session = connection->session.get(),
+                                                  .ehlo_name = parts_.settings->node_name,
+                                                  .tls_first = host.tls_first,
+                                                  .tls = {.context = parts_.tls.context,
+                                                          .sessions = &parts_.tls.sessions,
+                                                          .host = std::move(host.name),
+                                                          .demand = std::move(demand)},
+                                                  .credentials = policy_.credentials,
+                                                  .line = unheard ? Line::closed : Line::open});
     open_streams_.erase(listed);
     greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
-    if (!greeted) {
+    count_handshake(*connection, introduced);
+    connection->tls = to_string(connection->session->tls());
+    if (!introduced) {
         connection->stream->close();
-        attempt.verdict = std::move(greeted.error());
+        attempt.verdict = std::move(introduced.error());
+        attempt.tls = connection->tls;
         attempt.smtp_ms = milliseconds_between(start, parts_.reactor.now());
         co_return std::unexpected(std::move(attempt));
     }

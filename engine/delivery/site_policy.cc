@@ -7,6 +7,22 @@ namespace engine {
 
 namespace {
 
+constexpr std::string_view smtps = "smtps://";
+
+TlsDemand demand_of(TlsPolicy setting) {
+    switch (setting) {
+        case TlsPolicy::none:
+            return {.use = TlsDemand::Use::never};
+        case TlsPolicy::opportunistic:
+            return {};
+        case TlsPolicy::required:
+            return {.least = TlsLevel::encrypted, .policy = "tls = \"required\""};
+        case TlsPolicy::verified:
+            return {.least = TlsLevel::verified, .policy = "tls = \"verified\""};
+    }
+    return {};
+}
+
 bool belongs_to(const Provider& provider, const Route& route) {
     return std::ranges::all_of(route.hosts, [&](const MxHost& host) {
         return std::ranges::any_of(provider.mx_suffix, [&](const std::string& suffix) {
@@ -16,22 +32,26 @@ bool belongs_to(const Provider& provider, const Route& route) {
     });
 }
 
-/// "host:port", "[ip]:port", or either without a port.
+/// "host:port", "[ip]:port", or either without a port; with or without "smtps://".
 MxHost split_host(std::string_view text, uint16_t default_port) {
-    MxHost host{.name = std::string(text), .port = default_port};
+    const bool tls_first = text.starts_with(smtps);
+    if (tls_first) text.remove_prefix(smtps.size());
+    MxHost host{.name = std::string(text), .port = default_port, .tls_first = tls_first};
     const size_t colon = text.rfind(':');
     if (colon == std::string_view::npos || text.ends_with(']')) return host;
     uint16_t port = 0;
     const auto [end, error] =
         std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
     if (error != std::errc{} || end != text.data() + text.size()) return host;
-    return {.name = std::string(text.substr(0, colon)), .port = port};
+    host.name = std::string(text.substr(0, colon));
+    host.port = port;
+    return host;
 }
 
 }  // namespace
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route) {
-    SitePolicy policy{route.site, "default", settings.limits, {}};
+    SitePolicy policy{route.site, "default", settings.limits, {}, nullptr};
     const auto provider = std::ranges::find_if(settings.providers, [&](const Provider& candidate) {
         return belongs_to(candidate, route);
     });
@@ -39,12 +59,36 @@ SitePolicy policy_for(const Settings& settings, const std::string& domain, const
         policy.provider = provider->name;
         policy.limits = provider->limits;
     }
-    const auto own = std::ranges::find(settings.domains, domain, &DomainSettings::name);
-    if (own != settings.domains.end()) {
-        policy.site = "domain:" + domain;
+    if (const DomainSettings* own = settings_for(settings, domain)) {
+        policy.site = "domain:" + own->name;
         policy.limits = own->limits;
+        policy.credentials = own->credentials;
     }
+    policy.tls = demand_of(policy.limits.tls);
     return policy;
+}
+
+const DomainSettings* settings_for(const Settings& settings, const std::string& domain) {
+    const auto own = std::ranges::find(settings.domains, domain, &DomainSettings::name);
+    if (own != settings.domains.end()) return &*own;
+    const auto rest = std::ranges::find(settings.domains, "*", &DomainSettings::name);
+    // Without a route it would make one site of all the world's.
+    return rest != settings.domains.end() && !rest->route.empty() ? &*rest : nullptr;
+}
+
+TlsDemand demand_of(const TlsDemand& by_policy, const SitePolicy& site,
+                    storage::TlsRequest request) {
+    if (request == storage::TlsRequest::by_policy) return by_policy;
+    TlsDemand demand = request == storage::TlsRequest::optional ? site.tls : by_policy;
+    if (request == storage::TlsRequest::optional) {
+        demand.waives_dns = true;
+        return demand;
+    }
+    demand.use = TlsDemand::Use::when_offered;
+    demand.least = std::max(demand.least, TlsLevel::verified);
+    demand.require_tls = true;
+    demand.policy = "REQUIRETLS";
+    return demand;
 }
 
 std::shared_ptr<const Route> fixed_route(const DomainSettings& domain, uint16_t default_port) {

@@ -7,6 +7,7 @@
 #include "engine/delivery/settings.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls.h"
+#include "storage/types.h"
 
 namespace engine {
 
@@ -15,9 +16,20 @@ struct SitePolicy {
     std::string provider;  // "default" when none matches; a metrics label
     Limits limits;
     TlsDemand tls;  // the operator's, before the domain's and the host's own policies
+    std::shared_ptr<const Credentials> credentials;  // to log in with; or null
 };
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route);
+
+/// The [[domain]] for a recipient domain: its own, or the relay for all
+/// others ("*", with a route); nullptr: neither.
+const DomainSettings* settings_for(const Settings& settings, const std::string& domain);
+
+/// What all mail for a domain demands (`by_policy`: settings and MTA-STS), changed by what a job
+/// asks for (RFC 8689): REQUIRETLS adds to it, "TLS-Required: No" leaves the operator's settings
+/// only.
+TlsDemand demand_of(const TlsDemand& by_policy, const SitePolicy& site,
+                    storage::TlsRequest request);
 
 /// A [[domain]]'s fixed route; it never expires. The configuration has checked its hosts.
 std::shared_ptr<const Route> fixed_route(const DomainSettings& domain, uint16_t default_port);

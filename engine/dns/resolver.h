@@ -18,6 +18,7 @@ struct MxHost {
     uint16_t preference = 0;
     std::string name;
     uint16_t port = 25;
+    bool tls_first = false;  // TLS from the first octet on, without STARTTLS; of fixed routes only
 };
 
 /// Where mail for a domain goes. Immutable, shared, valid until `expires`.

@@ -40,6 +40,7 @@ struct TlsDemand {
     std::vector<std::string> names;  // beside the host's own that its certificate may bear
     std::vector<TlsaRecord> tlsa;    // with `least` dane: the certificate must match one of them
     bool require_tls = false;        // REQUIRETLS (RFC 8689): the host must offer it, too
+    bool waives_dns = false;         // "TLS-Required: No" (RFC 8689): what DANE demands is left out
     std::string policy;  // who demands it, for people: "MTA-STS of x.test", "tls of [delivery]"
 
     auto operator<=>(const TlsDemand&) const = default;

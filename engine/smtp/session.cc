@@ -75,7 +75,7 @@ struct Session::State {
     Phase phase = Phase::connected;
     bool left_open = false;  // the last transaction; RSET goes in front of the next MAIL
     std::string ehlo_name;
-    std::unique_ptr<TlsStream> tls;
+    TlsLine tls;
     TlsResult tls_result;
 
     State(Stream& stream, Clock& c, SmtpTimeouts t) : clock(c), timeouts(t), dialogue(stream, c) {}
@@ -112,13 +112,14 @@ Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
 std::expected<void, Verdict> Session::State::go_over_to(TlsStarted started) {
     if (!started) return std::unexpected(std::move(started.error()));
     tls = std::move(*started);
-    tls_result = tls->result();
+    tls_result = tls.stream->result();
     return {};
 }
 
 Task<std::expected<void, Verdict>> Session::begin_with_tls(TlsStart with) {
     State& s = *state_;
-    CHECK(s.phase == State::Phase::connected && !s.tls, "TLS from the first octet, and later");
+    CHECK(s.phase == State::Phase::connected && !s.tls.stream,
+          "TLS from the first octet, and later");
     auto begun =
         s.go_over_to(co_await engine::shake_hands(&s.dialogue, std::move(with), s.timeouts.tls));
     if (!begun) s.phase = State::Phase::ended;
@@ -127,7 +128,7 @@ Task<std::expected<void, Verdict>> Session::begin_with_tls(TlsStart with) {
 
 Task<std::expected<void, Verdict>> Session::start_tls(TlsStart with) {
     State& s = *state_;
-    CHECK(s.phase == State::Phase::ready && s.transactions == 0 && !s.tls,
+    CHECK(s.phase == State::Phase::ready && s.transactions == 0 && !s.tls.stream,
           "STARTTLS where it cannot stand");
     s.phase = State::Phase::ended;
     auto started =
@@ -190,7 +191,7 @@ Task<> Session::quit() {
     constexpr std::string_view chunks[] = {"QUIT\r\n"};
     co_await s.dialogue.write(chunks, s.timeouts.quit);
     if (!s.dialogue.write_failed()) co_await s.dialogue.reply(s.timeouts.quit, "QUIT");
-    if (s.tls) co_await s.tls->say_goodbye();
+    if (s.tls.stream) co_await s.tls.stream->say_goodbye();
 }
 
 const Capabilities& Session::capabilities() const {

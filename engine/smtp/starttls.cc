@@ -60,8 +60,10 @@ Task<TlsStarted> shake_hands(Dialogue* dialogue, TlsStart with, std::chrono::mil
         Reply words{.text = words_for(done.error(), allowed)};
         co_return std::unexpected(no_tls_verdict(Failure::tls_failed, std::move(words)));
     }
-    dialogue->go_over_to(*stream);
-    co_return stream;
+    TlsLine line{std::move(stream), nullptr};
+    if (with.listen) line.heard = with.listen(*line.stream);
+    dialogue->go_over_to(line.heard ? *line.heard : *line.stream);
+    co_return line;
 }
 
 }  // namespace engine

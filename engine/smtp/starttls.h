@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,9 +20,15 @@ struct TlsStart {
     Worker* worker = nullptr;         // for the arithmetic; null: here
     std::string host;                 // a name, or an address in brackets
     TlsDemand demand;                 // what the certificate is checked against
+    /// Lays a stream over the protected one, for somebody who wants to hear what is said; or empty.
+    std::function<std::unique_ptr<Stream>(Stream&)> listen;
 };
 
-using TlsStarted = std::expected<std::unique_ptr<TlsStream>, Verdict>;
+struct TlsLine {
+    std::unique_ptr<TlsStream> stream;
+    std::unique_ptr<Stream> heard;  // over it; or null
+};
+using TlsStarted = std::expected<TlsLine, Verdict>;
 
 /// Says STARTTLS and shakes hands; from then on the dialogue is spoken through the stream that
 /// comes back, which the caller keeps as long. The error is a deferral in stage tls: no_tls when

@@ -154,13 +154,14 @@ def accepts(ip, port):
 class Receiver:
     """receiver.py and what it has written down."""
 
-    def __init__(self, folder, port, ips=(RECEIVER,)):
+    def __init__(self, folder, port, ips=(RECEIVER,), words=()):
+        """`words`: further ones of receiver.py's command line."""
         self.journal = folder / f"receiver-{ips[0]}.journal"
         self.journal.touch()
         self.read_bytes = 0
         self.entries = []
         self.process = Process(f"receiver-{ips[0]}", [PYTHON, pathlib.Path(__file__).with_name("receiver.py"), "--journal",
-                                            self.journal, *[f"{ip}:{port}" for ip in ips]], folder)
+                                            self.journal, *[f"{ip}:{port}" for ip in ips], *words], folder)
         wait_until(lambda: accepts(ips[0], port) or not self.process.running(), 20, "the receiver's start")
 
     def messages(self):
@@ -332,7 +333,9 @@ class Daemon:
 class World:
     """What a test class needs beside the daemon; end() stops everything and tells whether any of it had died."""
 
-    def __init__(self, name):
+    def __init__(self, name, zone=()):
+        """`zone`: further words for dnsmasq."""
+        self.zone = [*ZONE, *zone]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-e2e-{name}-"))
         self.mail_port = free_port((RECEIVER, SINK, SILENT, NOBODY, *MOODY.values()))
         self.dns_port = free_port(kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM))
@@ -346,7 +349,7 @@ class World:
         self.others.append(Process("dnsmasq", ["/usr/sbin/dnsmasq", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                                    "--keep-in-foreground", "--bind-interfaces", "--listen-address=127.0.0.1",
                                    "--pid-file=", "--log-facility=-", f"--user={user}", f"--port={self.dns_port}",
-                                   *ZONE], self.folder))
+                                   *self.zone], self.folder))
         wait_until(lambda: answers_dns(self.dns_port), 10, "dnsmasq's start")
 
     def start_receiver(self):

@@ -1,6 +1,6 @@
 """A receiving mail server (aiosmtpd) that writes down every message before it accepts it.
 
-    receiver.py --journal FILE ip:port [ip:port ...]
+    receiver.py --journal FILE [--tls CERTIFICATE,KEY] [--auth user:password] [smtps://]ip:port ...
 
 A recipient's local part says what it meets:
     r550-x    550 to RCPT, always (any code)
@@ -8,7 +8,7 @@ A recipient's local part says what it meets:
     d552-x    552 after the content, always (any code)
     slow-x    accepted after 0.3 s
     anything else is accepted
-The journal has one JSON object a line: at, from, to, data (base64, as it came less dot-stuffing), connection (its
+The journal has one JSON object a line: at, from, to, tls (its version), data (base64, as it came less dot-stuffing), connection (its
 number) and open (connections at this moment).
 """
 
@@ -18,9 +18,10 @@ import base64
 import collections
 import json
 import re
+import ssl
 import sys
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 RCPT_SCRIPT = re.compile(r"r([45]\d\d)-")
 DATA_SCRIPT = re.compile(r"d([45]\d\d)-")
@@ -45,6 +46,11 @@ class Server(SMTP):
         self.number = Server.made
         super().connection_made(transport)
 
+    def tls(self):
+        """Of the connection at this moment: its version, or nothing."""
+        object = self.transport.get_extra_info("ssl_object") if self.transport else None
+        return object.version() if object else ""
+
     def connection_lost(self, error):
         Server.open -= 1
         super().connection_lost(error)
@@ -56,7 +62,7 @@ class Journal:
 
     def write(self, at, server, envelope):
         entry = {"at": at, "connection": server.number, "open": Server.open, "from": envelope.mail_from, "to": envelope.rcpt_tos,
-                 "data": base64.b64encode(envelope.original_content).decode("ascii")}
+                 "tls": server.tls(), "data": base64.b64encode(envelope.original_content).decode("ascii")}
         self.file.write(json.dumps(entry) + "\n")
 
 
@@ -87,15 +93,34 @@ class Handler:
         return "250 2.0.0 Taken"
 
 
-async def serve(places, journal):
+def tls_context(files):
+    """Of "certificate,key"; of "none" one that can shake hands with nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if files != "none":
+        context.load_cert_chain(*files.split(","))
+    return context
+
+
+def log_in(expected):
+    def check(server, session, envelope, mechanism, data):
+        user, password = data.login.decode(), data.password.decode()
+        return AuthResult(success=f"{user}:{password}" == expected)
+    return check
+
+
+async def serve(arguments, journal):
     loop = asyncio.get_running_loop()
-    for place in places:
-        ip, port = place.rsplit(":", 1)
-        handler = Handler(journal, ip)
-        await loop.create_server(
-            lambda handler=handler: Server(handler, hostname="receiver.test", enable_SMTPUTF8=True,
-                                           data_size_limit=64 << 20, loop=loop),
-            ip, int(port), backlog=1024)
+    context = tls_context(arguments.tls) if arguments.tls else None
+    for place in arguments.places:
+        first = place.startswith("smtps://")
+        ip, port = place.removeprefix("smtps://").rsplit(":", 1)
+        options = {"hostname": "receiver.test", "enable_SMTPUTF8": True, "data_size_limit": 64 << 20, "loop": loop}
+        if context and not first:
+            options["tls_context"] = context
+        if arguments.auth:
+            options.update(auth_required=True, auth_require_tls=not first, authenticator=log_in(arguments.auth))
+        await loop.create_server(lambda handler=Handler(journal, ip), options=options: Server(handler, **options),
+                                 ip, int(port), backlog=1024, ssl=context if first else None)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -103,9 +128,11 @@ async def serve(places, journal):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--journal", required=True)
-    parser.add_argument("places", nargs="+")
-    arguments = parser.parse_args()
+    parser.add_argument("--tls", help="certificate,key in PEM to offer STARTTLS with; or none, for one that fails")
+    parser.add_argument("--auth", help="user:password that must be given")
+    parser.add_argument("places", nargs="+", help="ip:port, or smtps://ip:port for TLS from the first octet on")
+    arguments = parser.parse_intermixed_args()
     try:
-        asyncio.run(serve(arguments.places, Journal(arguments.journal)))
+        asyncio.run(serve(arguments, Journal(arguments.journal)))
     except KeyboardInterrupt:
         sys.exit(0)

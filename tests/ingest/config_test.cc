@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -165,17 +167,94 @@ TEST(ConfigErrors, ComeAllAtOnceInTheOrderOfTheFile) {
     EXPECT_THAT(all[6], HasSubstr("t.toml:9:8: [node] name: \"out1\" is no full host name"));
 }
 
+TEST(Config, TlsComesFromDeliveryUnlessAGroupOrADomainHasItsOwn) {
+    const engine::Settings got = good(R"(
+        [[provider]]
+        name = "a"
+        mx_suffix = [".a.test"]
+        [[provider]]
+        name = "b"
+        mx_suffix = [".b.test"]
+        tls = "none"
+        [[domain]]
+        name = "x.test"
+        tls = "verified"
+        [delivery]
+        tls = "required"
+        tls_min = "1.3"
+        [timeouts]
+        tls = "20s")")
+                                     .delivery;
+    EXPECT_EQ(got.limits.tls, engine::TlsPolicy::required);
+    EXPECT_EQ(got.providers[0].limits.tls, engine::TlsPolicy::required);
+    EXPECT_EQ(got.providers[1].limits.tls, engine::TlsPolicy::none);
+    EXPECT_EQ(got.domains[0].limits.tls, engine::TlsPolicy::verified);
+    EXPECT_EQ(got.tls_least, engine::TlsVersion::tls13);
+    EXPECT_EQ(got.timeouts.tls, 20s);
+    EXPECT_THAT(problem("[delivery]\ntls = \"maybe\""),
+                HasSubstr("write none, opportunistic, required or verified"));
+    EXPECT_THAT(problem("[delivery]\ntls_min = \"1.1\""), HasSubstr("write 1.2 or 1.3"));
+}
+
+std::string file_with(const std::string& text, mode_t mode = 0600) {
+    static int number = 0;
+    std::string path = testing::TempDir() + "/sluice_secret." + std::to_string(getpid()) + "." +
+                       std::to_string(++number);
+    std::ofstream(path) << text;
+    chmod(path.c_str(), mode);
+    return path;
+}
+
+std::string relay(const std::string& more) {
+    return "[[domain]]\nname = \"*\"\nroute = [\"smtps://relay.x.test:465\"]\n" + more;
+}
+
+TEST(Config, RelayForAllOthersMayNeedALogIn) {
+    const std::string password = file_with("s3cret\r\nnot this\n");
+    const auto log_in = "auth_user = \"ann@x.test\"\nauth_password_file = \"" + password + "\"\n";
+    const Config config = good(relay(log_in));
+    const engine::DomainSettings& domain = config.delivery.domains.at(0);
+    EXPECT_EQ(domain.limits.tls, engine::TlsPolicy::verified) << "a password needs the right host";
+    EXPECT_EQ(domain.credentials->user, "ann@x.test");
+    EXPECT_EQ(domain.credentials->password.reveal(), "s3cret");
+    EXPECT_EQ(domain.credentials->mechanisms, 2 | 4 | 8) << "no XOAUTH2 with a password";
+    EXPECT_THAT(config.warnings, ElementsAre());
+    for (const auto& line : config.effective) EXPECT_FALSE(line.value.contains("s3cret"));
+
+    const Config looser =
+        good(relay(log_in + "tls = \"required\"\nauth_mechanisms = [\"XOAUTH2\"]"));
+    EXPECT_EQ(looser.delivery.domains.at(0).limits.tls, engine::TlsPolicy::required);
+    EXPECT_EQ(looser.delivery.domains.at(0).credentials->mechanisms, 1);
+    EXPECT_THAT(good(relay(log_in + "tls = \"none\"")).warnings,
+                ElementsAre(HasSubstr("the password goes in plaintext")));
+    EXPECT_THAT(good(relay("auth_user = \"ann\"")).warnings,
+                ElementsAre(HasSubstr("needs both auth_user and auth_password_file")));
+    EXPECT_THAT(good("[[domain]]\nname = \"*\"").warnings,
+                ElementsAre(HasSubstr("without a route it means nothing")));
+}
+
+TEST(ConfigErrors, SayWhatIsWrongWithALogIn) {
+    const auto with = [](const std::string& path) {
+        return problem(relay("auth_password_file = \"" + path + "\""));
+    };
+    EXPECT_THAT(with("/nowhere"), HasSubstr("cannot be read: No such file or directory"));
+    EXPECT_THAT(with(file_with("")), HasSubstr("holds no password"));
+    EXPECT_THAT(with(file_with("s3cret", 0604)), HasSubstr("mend it: chmod o-r"));
+    EXPECT_THAT(problem(relay("auth_mechanisms = [\"NTLM\"]")),
+                HasSubstr("write PLAIN, LOGIN, CRAM-MD5 or XOAUTH2"));
+    EXPECT_THAT(problem(relay("auth_user = \"a b\"")), HasSubstr("is no name to log in with"));
+}
+
 TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
-    EXPECT_EQ(problem("[delivery]\ntls = \"none\""),
-              "t.toml:2:1: [delivery] tls is not in this version of Sluice; remove it");
+    EXPECT_EQ(problem("[delivery]\ndane = true"),
+              "t.toml:2:1: [delivery] dane is not in this version of Sluice; remove it");
     for (const char* section : {"source", "pool", "dkim", "tenant"}) {
         EXPECT_THAT(problem(std::string("[[") + section + "]]\nname = \"x\""),
                     HasSubstr("not in this version"));
     }
-    for (const char* key : {"dane = true", "mta_sts = true", "tls_ca_file = \"\""}) {
+    for (const char* key : {"dane = true", "mta_sts = true"}) {
         EXPECT_THAT(problem(std::string("[delivery]\n") + key), HasSubstr("not in this version"));
     }
-    EXPECT_THAT(problem("[timeouts]\ntls = \"1m\""), HasSubstr("not in this version"));
 }
 
 TEST(ConfigErrors, SayWhichKindAValueShouldBe) {

@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -32,8 +34,14 @@ TEST(ExampleConfig, IsTheDefaultsAsItStands) {
 }
 
 TEST(ExampleConfig, ShowsEverySettingOnceItsExamplesAreUncommented) {
-    const std::string uncommented =
+    std::string uncommented =
         std::regex_replace(example_file(), std::regex("\n#([a-z\\[])"), "\n$1");
+    // A password must be there to be read.
+    const std::string password = testing::TempDir() + "/sluice_example." + std::to_string(getpid());
+    std::ofstream(password) << "secret";
+    chmod(password.c_str(), 0600);
+    uncommented =
+        std::regex_replace(uncommented, std::regex("/etc/sluice/relay.password"), password);
     const auto example = parse_config(uncommented, "sluice.example.toml");
     ASSERT_TRUE(example.has_value()) << to_string(example.error().front());
     for (const Setting& s : settings()) {

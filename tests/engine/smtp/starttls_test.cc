@@ -3,79 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/net/line_reader.h"
 #include "engine/reactor/scope.h"
 #include "engine/smtp/session.h"
-#include "tests/engine/net/support/certificates.h"
 #include "tests/engine/net/support/memory_pair.h"
+#include "tests/engine/smtp/support/tls_host.h"
 
 namespace engine::test {
 namespace {
-
-const Authority& authority() {
-    static const Authority made;
-    return made;
-}
-std::shared_ptr<const TlsContext> server_context() {
-    static const auto made = [] {
-        const CertificateFiles files = authority().issue("mx.x.test", {.names = "DNS:mx.x.test"});
-        return TlsContext::server({files.certificate, files.key}).value();
-    }();
-    return made;
-}
-std::shared_ptr<const TlsContext> client_context() {
-    static const auto made = TlsContext::client({.ca_file = authority().file()}).value();
-    return made;
-}
-
-constexpr char before_tls[] = "250-mx.x.test\r\n250-STARTTLS\r\n250 SIZE 1000\r\n";
-constexpr char after_tls[] = "250-mx.x.test\r\n250 PIPELINING\r\n";
-
-/// A host that offers STARTTLS; what it says to it is the test's.
-struct Host {
-    std::string reply = "220 go\r\n";
-    std::string behind_it;       // comes with the reply
-    std::string in_place_of_it;  // what is sent where the handshake's first octets should be
-    bool implicit = false;
-    std::vector<std::string> heard;  // lines, before and after the handshake
-    bool shook_hands = false;
-
-    Task<> serve(Stream& wire) {
-        TlsStream tls(wire, server_context());
-        Stream* stream = &wire;
-        if (implicit) {
-            if (!co_await tls.handshake()) co_return wire.close();
-            stream = &tls;
-        }
-        co_await say(*stream, "220 mx.x.test\r\n");
-        for (;;) {
-            LineReader lines(*stream, {});
-            const auto line = co_await lines.next();
-            if (!line) co_return wire.close();
-            heard.emplace_back(line->text);
-            if (heard.back() != "STARTTLS") {
-                co_await say(*stream, heard.back() == "QUIT" ? "221 bye\r\n"
-                                      : stream == &wire      ? before_tls
-                                                             : after_tls);
-                continue;
-            }
-            co_await say(wire, reply + behind_it);
-            if (!reply.starts_with("220")) continue;
-            if (!in_place_of_it.empty()) {
-                co_await say(wire, in_place_of_it);
-                co_await wire.read();  // our hello, which it has not waited for
-                co_return wire.close();
-            }
-            if (!co_await tls.handshake()) co_return wire.close();
-            shook_hands = true;
-            stream = &tls;
-        }
-    }
-    static Task<> say(Stream& stream, std::string text) {
-        const std::string_view chunk = text;
-        co_await stream.write({&chunk, 1});
-    }
-};
 
 struct Attempted {
     explicit Attempted(size_t segment = SIZE_MAX) : pair(segment), session(pair.a(), clock, {}) {}
@@ -88,7 +22,7 @@ struct Attempted {
         co_await session.quit();
         pair.a().close();
     }
-    void play(Host& host, const TlsDemand& demand = {}) {
+    void play(TlsHost& host, const TlsDemand& demand = {}) {
         scope.spawn(host.serve(pair.b()));
         scope.spawn(talk(host.implicit, demand));
         pair.run();
@@ -105,7 +39,7 @@ class StartTls : public testing::TestWithParam<size_t> {};
 
 TEST_P(StartTls, ForgetsWhatWasSaidBeforeAndGreetsAgain) {
     Attempted run(GetParam());
-    Host host;
+    TlsHost host;
     run.play(host);
     ASSERT_TRUE(run.begun);
     EXPECT_EQ(run.session.tls().level, TlsLevel::verified);
@@ -119,7 +53,7 @@ TEST_P(StartTls, ForgetsWhatWasSaidBeforeAndGreetsAgain) {
 
 TEST_P(StartTls, MayStandBeforeTheGreeting) {
     Attempted run(GetParam());
-    Host host{.implicit = true};
+    TlsHost host{.implicit = true};
     run.play(host);
     ASSERT_TRUE(run.begun && run.greeted);
     EXPECT_EQ(run.session.tls().level, TlsLevel::verified);
@@ -130,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Octets, StartTls, testing::Values(1, 3, SIZE_MAX));
 TEST(StartTls, RefusedInOrderLeavesTheSessionAsItWas) {
     for (const char* reply : {"454 4.7.0 not now\r\n", "502 5.5.1 what?\r\n", "500 no\r\n"}) {
         Attempted run;
-        Host host{.reply = reply};
+        TlsHost host{.reply = reply};
         run.play(host);
         ASSERT_FALSE(run.begun);
         EXPECT_EQ(run.begun.error().failure, Failure::no_tls);
@@ -144,7 +78,7 @@ TEST(StartTls, OtherwiseItIsTheEndOfTheSession) {
     for (const char* reply :
          {"421 4.7.0 bye\r\n", "250 ok\r\n", "354 go\r\n", "HTTP/1.1 400\r\n"}) {
         Attempted run;
-        Host host{.reply = reply};
+        TlsHost host{.reply = reply};
         run.play(host);
         ASSERT_FALSE(run.begun) << reply;
         EXPECT_NE(run.begun.error().failure, Failure::no_tls) << reply;
@@ -154,7 +88,7 @@ TEST(StartTls, OtherwiseItIsTheEndOfTheSession) {
 
 TEST(StartTls, HandshakeThatIsNoneIsNamed) {
     Attempted run(8);  // the reply alone is one segment
-    Host host{.in_place_of_it = "250 ok\r\n"};
+    TlsHost host{.in_place_of_it = "250 ok\r\n"};
     run.play(host);
     ASSERT_FALSE(run.begun);
     EXPECT_EQ(run.begun.error().failure, Failure::tls_failed);
@@ -163,7 +97,7 @@ TEST(StartTls, HandshakeThatIsNoneIsNamed) {
 
 TEST(StartTls, HostThatClosesInTheHandshakeIsNamed) {
     Attempted run(8);  // the reply alone is one segment
-    Host host{.in_place_of_it = "\x16"};
+    TlsHost host{.in_place_of_it = "\x16"};
     run.play(host);
     ASSERT_FALSE(run.begun);
     EXPECT_EQ(run.begun.error().failure, Failure::tls_failed);
@@ -184,7 +118,7 @@ TEST(StartTls, NothingInjectedBehindTheReplyIsBelieved) {
                 for (size_t i = 0; i < repeated; ++i) junk += injected;
                 for (const bool with_the_reply : {true, false}) {
                     Attempted run(segment);
-                    Host host;
+                    TlsHost host;
                     (with_the_reply ? host.behind_it : host.in_place_of_it) = junk;
                     run.play(host);
                     ++variants;
