@@ -58,6 +58,23 @@ uint8_t mechanisms_of(const std::vector<std::string>& names) {
     return all;
 }
 
+constexpr std::string_view depth_help =
+    "How much of the dialogue goes out without waiting: \"lock_step\", \"envelope\", \"next\" (the "
+    "next envelope behind a content), \"messages\" (whole ones, for own relays: a lost connection "
+    "leaves that many in doubt); \"auto\": next, for hosts that have shown that they take it.";
+constexpr std::string_view window_help =
+    "Messages under way on a connection at depth \"messages\".";
+constexpr uint64_t window_max = 64;
+
+void set_depth(engine::Limits& limits, const std::string& name) {
+    using Open = engine::SessionPlan::Open;
+    limits.next = name == "next" ? Open::at_once : Open::after_probe;
+    limits.depth = name == "lock_step"  ? engine::Depth::lock_step
+                   : name == "envelope" ? engine::Depth::envelope
+                   : name == "messages" ? engine::Depth::messages
+                                        : engine::Depth::next;
+}
+
 // Bounds of timeouts: below a tenth of a second nothing on the Internet answers; above an hour a
 // dead peer holds its slot for too long.
 constexpr uint64_t timeout_least = 100, timeout_most = 60 * minute_ms;
@@ -166,6 +183,22 @@ const std::array table = {
             {},
             rate_help,
             [](T to, V v) { to.config.delivery.limits.rate_per_second = v.rate; }},
+    Setting{"delivery",
+            "depth",
+            Type::text,
+            "\"auto\"",
+            Reload::live,
+            {.check = check_depth},
+            depth_help,
+            [](T to, V v) { set_depth(to.config.delivery.limits, v.text); }},
+    Setting{"delivery",
+            "window",
+            Type::integer,
+            "8",
+            Reload::live,
+            {.least = 1, .most = window_max},
+            window_help,
+            [](T to, V v) { to.config.delivery.limits.window = static_cast<uint32_t>(v.number); }},
 
     Setting{"delivery",
             "tls",
@@ -345,6 +378,22 @@ const std::array table = {
             {},
             rate_help,
             [](T to, V v) { to.provider->limits.rate_per_second = v.rate; }},
+    Setting{"provider",
+            "depth",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_depth},
+            depth_help,
+            [](T to, V v) { set_depth(to.provider->limits, v.text); }},
+    Setting{"provider",
+            "window",
+            Type::integer,
+            "",
+            Reload::live,
+            {.least = 1, .most = window_max},
+            window_help,
+            [](T to, V v) { to.provider->limits.window = static_cast<uint32_t>(v.number); }},
 
     Setting{"provider",
             "tls",
@@ -436,6 +485,22 @@ const std::array table = {
             {.check = check_auth_mechanism},
             "What may be used of PLAIN, LOGIN, CRAM-MD5, XOAUTH2; default: the first three.",
             [](T to, V v) { credentials_of(*to.domain).mechanisms = mechanisms_of(v.texts); }},
+    Setting{"domain",
+            "depth",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_depth},
+            depth_help,
+            [](T to, V v) { set_depth(to.domain->limits, v.text); }},
+    Setting{"domain",
+            "window",
+            Type::integer,
+            "",
+            Reload::live,
+            {.least = 1, .most = window_max},
+            window_help,
+            [](T to, V v) { to.domain->limits.window = static_cast<uint32_t>(v.number); }},
 };
 }  // namespace
 

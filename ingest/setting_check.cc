@@ -199,6 +199,12 @@ std::optional<std::string> check_label(const std::string& text) {
            "\"other\"";
 }
 
+std::optional<std::string> check_depth(const std::string& text) {
+    constexpr std::string_view known[] = {"auto", "lock_step", "envelope", "next", "messages"};
+    if (std::ranges::find(known, text) != std::end(known)) return std::nullopt;
+    return "is no depth; write auto, lock_step, envelope, next or messages";
+}
+
 std::optional<std::string> check_path(const std::string& text) {
     if (!text.empty() && !text.contains('\0')) return std::nullopt;
     return "is no path; write one such as /var/lib/sluice";

@@ -28,6 +28,7 @@ std::optional<std::string> check_auth_mechanism(const std::string& text);
 std::optional<std::string> check_secret_file(const std::string& path);
 std::string secret_in(
     const std::string& path);  // its first line; empty: check_secret_file says why
+std::optional<std::string> check_depth(const std::string& text);  // of the SMTP dialogue
 std::optional<std::string> check_path(const std::string& text);
 
 }  // namespace ingest

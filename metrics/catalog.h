@@ -66,6 +66,11 @@ inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
                                           "reply (a host said that we are too fast).",
                                           Kind::counter,
                                           {"provider", "limit"}};
+inline constexpr Family in_doubt{
+    "sluice_in_doubt_total",
+    "Attempts whose content went out whole and got no answer: the next one may make a duplicate.",
+    Kind::counter,
+    {"provider"}};
 inline constexpr Family smtp_replies{"sluice_smtp_replies_total",
                                      "SMTP replies of receivers, by stage and code.",
                                      Kind::counter,

@@ -40,6 +40,7 @@ ShardId DeliveryShard::home_of(std::string_view domain, ShardId shards) {
 DeliveryShard::DeliveryShard(DeliveryParts parts)
     : parts_(std::move(parts)),
       resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings, parts_.metrics)),
+      hosts_(parts_.reactor),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
@@ -96,10 +97,10 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
                       changed ? demand_of(*lending.tls, policy(), request) : *lending.tls};
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
-        site =
-            std::make_unique<Site>(SiteParts{parts_.reactor, resolver_, *this, parts_.settings,
-                                             parts_.metrics, TlsParts{parts_.tls, tls_sessions_}},
-                                   policy(), key.tls);
+        site = std::make_unique<Site>(
+            SiteParts{parts_.reactor, resolver_, *this, hosts_, parts_.settings, parts_.metrics,
+                      TlsParts{parts_.tls, tls_sessions_}},
+            policy(), key.tls);
     }
     return *site;
 }

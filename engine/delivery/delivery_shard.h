@@ -10,6 +10,7 @@
 
 #include "engine/delivery/gate.h"
 #include "engine/delivery/home.h"
+#include "engine/delivery/host_memory.h"
 #include "engine/delivery/node.h"
 #include "engine/delivery/shard_feed.h"
 #include "engine/delivery/shard_intake.h"
@@ -82,6 +83,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     DeliveryParts parts_;
     Resolver resolver_;
     TlsSessions tls_sessions_;
+    HostMemory hosts_;
     ShardFeed feed_;
     Spool spool_;
     Home home_;

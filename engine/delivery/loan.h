@@ -33,6 +33,7 @@ struct LoanTerms {
     uint64_t link = 0;  // the home's account with the site
     uint32_t untried =
         0;  // times that it went onto a connection and came off again without a verdict
+    bool lock_step = false;  // the host lost its way in a group with it: one command at a time now
 };
 
 /// What comes back: with an attempt, or untried. An untried one keeps its place and its attempt
@@ -68,6 +69,7 @@ class Loan {
 
     const LoanTerms& terms() const { return terms_; }
     void count_untried() { ++terms_.untried; }
+    void go_in_lock_step() { terms_.lock_step = true; }
     void settle(Attempt attempt) {
         if (Returns* returns = std::exchange(returns_, nullptr))
             returns->give_back({std::move(terms_), std::move(attempt)});

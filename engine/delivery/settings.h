@@ -11,6 +11,7 @@
 #include "engine/bounce/bounce_rules.h"
 #include "engine/net/tls_context.h"
 #include "engine/smtp/credentials.h"
+#include "engine/smtp/depth.h"
 #include "engine/smtp/timeouts.h"
 
 namespace engine {
@@ -29,6 +30,9 @@ struct Limits {
     uint32_t messages_per_connection = 100;
     double rate_per_second = 0;  // messages to the site
     TlsPolicy tls = TlsPolicy::opportunistic;
+    Depth depth = Depth::next;   // of the dialogue, at most
+    SessionPlan::Open next = SessionPlan::Open::after_probe;
+    uint32_t window = 8;  // messages in flight on a connection at Depth::messages
     bool operator==(const Limits&) const = default;
 };
 

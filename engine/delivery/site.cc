@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/delivery/counted.h"
+#include "engine/delivery/elapsed.h"
 #include "engine/smtp/session.h"
 #include "metrics/catalog.h"
 #include "metrics/check.h"
@@ -28,7 +29,9 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand)
       envelope_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
       content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
       throttled_seconds_(
-          parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})) {}
+          parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})),
+      window_depth_(parts_.metrics.histogram(catalog::window_depth)),
+      in_doubt_(parts_.metrics.counter(catalog::in_doubt, {policy_.provider})) {}
 
 Site::~Site() = default;
 
@@ -74,15 +77,23 @@ Task<> Site::connection(std::shared_ptr<const Route> route) {
     fill();
 }
 
-void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection,
-                  WallTime started, uint64_t smtp_ms) {
+void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection) {
     CHECK(outcome.verdicts.size() == loans.size(),
           "a transaction gave not one verdict per recipient");
-    if (outcome.lock_step) lock_step_hosts_.insert(connection.mx);
+    if (outcome.in_flight > 0) {
+        window_depth_.observe(outcome.in_flight);
+        envelope_seconds_.observe(seconds(outcome.envelope));
+        if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
+    }
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(outcome.whole);
     // Back in front in their old order.
     for (size_t i = loans.size(); i-- > 0;) {
         Loan& loan = loans[i];
         Verdict& verdict = outcome.verdicts[i];
+        if (verdict.in_doubt) in_doubt_.add();
+        // The host lost its way in a pipelined group, or the mail is at fault: the same one goes
+        // again one command at a time, and then the host's word counts.
+        if (verdict.failure == Failure::dialogue) loan.go_in_lock_step();
         const Course course = heed(verdict, connection);
         if (course == Course::again) {
             if (draining_) continue;  // goes home as it dies
@@ -99,8 +110,8 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .site = policy_.site,
                      .provider = policy_.provider,
                      .tls = connection.tls,
-                     .started = started,
-                     .smtp_ms = smtp_ms});
+                     .started = parts_.reactor.wall() - took,
+                     .smtp_ms = static_cast<uint64_t>(took.count())});
     }
 }
 

@@ -6,7 +6,6 @@
 #include <list>
 #include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "engine/delivery/letter.h"
@@ -23,6 +22,7 @@
 
 namespace engine {
 
+class HostMemory;
 class Session;
 class TlsContext;
 class TlsSessions;
@@ -39,6 +39,7 @@ struct SiteParts {
     Reactor& reactor;
     Resolver& resolver;
     Returns& returns;
+    HostMemory& hosts;
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
     TlsParts tls;
@@ -80,6 +81,7 @@ class Site {
         std::unique_ptr<Session> session;
         LetterWriter letters;
     };
+    class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
     void fill();
@@ -95,10 +97,9 @@ class Site {
     Task<bool> work_before(Instant deadline);
     Task<> wait_for_throttle();
     Task<> wait_for_rate();
-    std::vector<Loan> pull();
+    std::vector<Loan> pull(size_t most);
     Course heed(const Verdict& verdict, const Connection& connection);
-    void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection,
-                WallTime started, uint64_t smtp_ms);
+    void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection);
     void not_opened(Attempt attempt);
     Task<> fill_later(Instant at);
 
@@ -108,7 +109,6 @@ class Site {
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
-    std::unordered_set<std::string> lock_step_hosts_;  // of the route; they cannot take a group
     std::list<Stream*> open_streams_;
     size_t live_ = 0;  // connections, from the dial to the close: what the limit is about
     size_t connecting_ = 0, busy_ = 0, idle_ = 0, pacing_ = 0;  // of these
@@ -131,6 +131,8 @@ class Site {
     metrics::Histogram& envelope_seconds_;
     metrics::Histogram& content_seconds_;
     metrics::Counter& throttled_seconds_;
+    metrics::Histogram& window_depth_;
+    metrics::Counter& in_doubt_;
 };
 
 }  // namespace engine

@@ -4,6 +4,7 @@
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
+#include "engine/delivery/host_memory.h"
 #include "engine/delivery/introduction.h"
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site.h"
@@ -160,6 +161,12 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     connection->ip = attempt.ip;
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
+    const Limits& limits = policy_.limits;
+    connection->session->plan({.depth = limits.depth,
+                               .next = limits.next,
+                               .window = limits.window,
+                               .messages_max = limits.messages_per_connection},
+                              parts_.hosts.of(endpoint.host, endpoint.address.port()));
     const auto listed = open_streams_.insert(open_streams_.end(), connection->stream.get());
     using Line = Introduction::Line;
     const bool unheard = endpoint.address.is_loopback() || policy_.limits.tls == TlsPolicy::none;

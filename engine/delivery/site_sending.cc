@@ -1,14 +1,26 @@
 // What a site does with an open connection: pull the next loans when it can send them, send,
 // settle.
 #include <algorithm>
+#include <deque>
+#include <optional>
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/site.h"
+#include "engine/smtp/mail_source.h"
 #include "engine/smtp/session.h"
 #include "metrics/check.h"
 
 namespace engine {
+
+namespace {
+
+Instant::duration gap_at(double rate_per_second) {
+    return std::chrono::duration_cast<Instant::duration>(
+        std::chrono::duration<double>(1 / rate_per_second));
+}
+
+}  // namespace
 
 Task<> Site::run_connection(std::shared_ptr<const Route> route) {
     Opened opened;
@@ -30,33 +42,135 @@ Task<> Site::run_connection(std::shared_ptr<const Route> route) {
     connection.stream->close();
 }
 
-Task<> Site::serve(Connection& connection) {
-    Session& session = *connection.session;
-    const uint32_t limit = policy_.limits.messages_per_connection;
-    bool usable = true;
-    while (usable && (limit == 0 || session.transactions() < limit)) {
-        if (!co_await work_before(parts_.reactor.now() + parts_.settings->idle)) break;
-        co_await wait_for_throttle();
-        co_await wait_for_rate();
-        std::vector<Loan> loans = pull();
-        if (loans.empty()) continue;
-        const Counted busy(busy_);
-        busy_gauge_.add(1);
-        const Counted sending(sending_, loans.size());
-        fill();  // there may be more work than this
-        const WallTime started = parts_.reactor.wall();
-        const Instant start = parts_.reactor.now();
-        Mail mail = co_await connection.letters.write(loans, session.capabilities());
-        mail.lock_step = lock_step_hosts_.contains(connection.mx);
-        Outcome outcome = co_await session.transact(std::move(mail));
-        busy_gauge_.add(-1);
-        usable = outcome.connection_usable;
-        envelope_seconds_.observe(seconds(outcome.envelope));
-        if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
-        settle(std::move(loans), std::move(outcome), connection, started,
-               milliseconds_between(start, parts_.reactor.now()));
+/// What one connection sends. It pulls loans when the session can write them, has their mail
+/// written, and settles them when their outcome is known.
+class Site::Feed final : public MailSource {
+  public:
+    Feed(Site& site, Connection& connection)
+        : site_(site), connection_(connection), written_(site.parts_.reactor) {}
+
+    std::optional<Mail> take() override;
+    bool ready() const override { return draft_ != nullptr || may_pull(); }
+    void prepare() override {
+        if (!draft_ && may_pull()) begin_draft();
     }
-    if (usable) co_await session.quit();
+    Task<bool> wait() override;
+    void settle(Outcome outcome) override;
+    /// After the session's last call: what was drafted and not taken goes back to its place.
+    Task<> finish();
+
+  private:
+    struct Draft {
+        std::vector<Loan> loans;
+        std::optional<Mail> mail;  // once it is written
+    };
+    bool may_pull() const;
+    bool hold_slot();
+    void begin_draft();
+    Task<> write(Draft* draft);
+
+    Site& site_;
+    Connection& connection_;
+    std::unique_ptr<Draft> draft_;
+    std::deque<std::vector<Loan>> under_way_;
+    bool holds_slot_ = false;  // of the rate
+    Signal written_;
+    Scope scope_;
+};
+
+/// Behind a mail that is under way only what no idle connection is free for: it would go at once
+/// over that one.
+bool Site::Feed::may_pull() const {
+    const size_t left_to_others = under_way_.empty() ? 0 : site_.idle_;
+    return !site_.draining_ && site_.ready_.size() > left_to_others;
+}
+
+/// True when the rate, and what hosts said of our speed, let a message go now.
+bool Site::Feed::hold_slot() {
+    const double rate = site_.policy_.limits.rate_per_second;
+    const Instant now = site_.parts_.reactor.now();
+    if (now < site_.throttle_.until()) return false;
+    if (holds_slot_ || rate <= 0) return true;
+    if (now < site_.next_send_) return false;
+    site_.next_send_ = now + gap_at(rate);
+    return holds_slot_ = true;
+}
+
+std::optional<Mail> Site::Feed::take() {
+    if (site_.draining_) return std::nullopt;
+    prepare();
+    if (!draft_ || !draft_->mail || !hold_slot()) return std::nullopt;
+    holds_slot_ = false;
+    const std::unique_ptr<Draft> draft = std::move(draft_);
+    if (under_way_.empty()) {
+        ++site_.busy_;
+        site_.busy_gauge_.add(1);
+    }
+    site_.sending_ += draft->loans.size();
+    under_way_.push_back(std::move(draft->loans));
+    site_.fill();  // there may be more work than this
+    return std::move(draft->mail);
+}
+
+Task<bool> Site::Feed::wait() {
+    const Instant deadline = site_.parts_.reactor.now() + site_.parts_.settings->idle;
+    for (;;) {
+        if (site_.draining_) co_return false;
+        if (!draft_ && !co_await site_.work_before(deadline)) co_return false;
+        if (!hold_slot()) {
+            co_await site_.wait_for_throttle();
+            if (!holds_slot_) co_await site_.wait_for_rate();
+            holds_slot_ = true;
+            continue;
+        }
+        prepare();
+        if (draft_ && draft_->mail) co_return true;
+        if (draft_) co_await written_.wait();  // else somebody else was faster
+    }
+}
+
+void Site::Feed::begin_draft() {
+    std::vector<Loan> loans = site_.pull(connection_.session->recipients_max());
+    if (loans.empty()) return;
+    draft_ = std::make_unique<Draft>(std::move(loans));
+    scope_.spawn(write(draft_.get()));
+}
+
+Task<> Site::Feed::write(Draft* draft) {
+    Mail mail =
+        co_await connection_.letters.write(draft->loans, connection_.session->capabilities());
+    mail.lock_step =
+        std::ranges::any_of(draft->loans, [](const Loan& loan) { return loan.terms().lock_step; });
+    draft->mail = std::move(mail);
+    written_.notify_all();
+}
+
+void Site::Feed::settle(Outcome outcome) {
+    CHECK(!under_way_.empty(), "an outcome came for a mail that was not taken");
+    std::vector<Loan> loans = std::move(under_way_.front());
+    under_way_.pop_front();
+    site_.sending_ -= loans.size();
+    if (under_way_.empty()) {
+        --site_.busy_;
+        site_.busy_gauge_.add(-1);
+    }
+    site_.settle(std::move(loans), std::move(outcome), connection_);
+}
+
+Task<> Site::Feed::finish() {
+    CHECK(under_way_.empty(), "a mail was taken and has no outcome");
+    co_await scope_.join();
+    if (!draft_ || site_.draining_) co_return;
+    for (size_t i = draft_->loans.size(); i-- > 0;)
+        site_.ready_.push_front(std::move(draft_->loans[i]));
+    site_.work_.notify_one();
+}
+
+Task<> Site::serve(Connection& connection) {
+    Feed feed(*this, connection);
+    co_await connection.session->run(&feed);
+    co_await feed.finish();
+    co_await connection.session->quit();
 }
 
 /// Waits for a loan. False: none came in time, or we stop.
@@ -81,15 +195,15 @@ Task<> Site::wait_for_throttle() {
 
 Task<> Site::wait_for_rate() {
     if (policy_.limits.rate_per_second <= 0) co_return;
-    const auto gap = std::chrono::duration_cast<Instant::duration>(
-        std::chrono::duration<double>(1 / policy_.limits.rate_per_second));
     const Instant slot = std::max(parts_.reactor.now(), next_send_);
-    next_send_ = slot + gap;
+    next_send_ = slot + gap_at(policy_.limits.rate_per_second);
     const Counted pacing(pacing_);
     while (!draining_ && parts_.reactor.now() < slot) co_await timer_.wait_until(slot);
 }
 
-std::vector<Loan> Site::pull() {
+/// The next loans that share a mail, at most `most` (0: no limit of the host).
+std::vector<Loan> Site::pull(size_t most) {
+    most = most == 0 ? recipients_per_transaction : std::min(most, recipients_per_transaction);
     std::vector<Loan> loans;
     const WallTime now = parts_.reactor.wall();
     while (auto loan = ready_.pop()) {
@@ -98,7 +212,7 @@ std::vector<Loan> Site::pull() {
         break;
     }
     if (loans.empty() || !loans.front().terms().job->content()->same_for_all()) return loans;
-    while (loans.size() < recipients_per_transaction) {
+    while (loans.size() < most) {
         auto next = ready_.pop_same_job(loans.front());
         if (!next) break;
         if (now < next->terms().delivery.expires) loans.push_back(std::move(*next));

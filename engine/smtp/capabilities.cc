@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <string_view>
@@ -57,9 +58,42 @@ uint8_t auth_of(std::string_view line) {
     return known;
 }
 
+/// One to six digits, the first of them not 0 (RFC 9422); 0: it is no such number.
+uint32_t limit_of(std::string_view digits) {
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+    const bool well_formed = error == std::errc() && end == digits.end() && digits.size() <= 6 &&
+                             !digits.starts_with('0');
+    return well_formed ? value : 0;
+}
+
+/// "MAILMAX=50 RCPTMAX=100": names that we do not know are skipped; anything that is not well
+/// formed spoils the whole keyword (RFC 9422 4).
+void take_limits(Capabilities& result, std::string_view values) {
+    uint32_t messages = 0, recipients = 0, domains = 0;
+    while (true) {
+        values.remove_prefix(std::min(values.find_first_not_of(" \t"), values.size()));
+        if (values.empty()) break;
+        const std::string_view limit = values.substr(0, values.find_first_of(" \t"));
+        values.remove_prefix(limit.size());
+        const size_t equals = limit.find('=');
+        if (equals == 0 || equals == std::string_view::npos || equals + 1 == limit.size()) return;
+        const std::string_view name = limit.substr(0, equals);
+        uint32_t* const slot = same_word(name, "MAILMAX")         ? &messages
+                               : same_word(name, "RCPTMAX")       ? &recipients
+                               : same_word(name, "RCPTDOMAINMAX") ? &domains
+                                                                  : nullptr;
+        if (slot && (*slot = limit_of(limit.substr(equals + 1))) == 0) return;
+    }
+    // A transaction of ours has recipients of one domain only: RCPTDOMAINMAX never binds.
+    result.messages_max = messages;
+    result.recipients_max = recipients;
+}
+
 void take_line(Capabilities& result, std::string_view line) {
     const std::string_view keyword = take_word(line);
     if (same_word(keyword, "AUTH")) result.auth |= auth_of(line);
+    if (same_word(keyword, "LIMITS")) return take_limits(result, line);
     for (const auto& [name, member] : keywords) {
         if (!same_word(keyword, name)) continue;
         result.*member = true;

@@ -14,6 +14,9 @@ struct Capabilities {
          require_tls = false;
     uint8_t auth = 0;       // of AuthMechanism (engine/smtp/credentials.h): those that we know
     uint64_t size_max = 0;  // 0: none stated (RFC 1870: no fixed limit)
+    // LIMITS (RFC 9422); 0: none stated.
+    uint32_t messages_max = 0;    // MAILMAX, over one connection
+    uint32_t recipients_max = 0;  // RCPTMAX, of one transaction
 };
 
 /// Unknown keywords are ignored; a SIZE that is no number counts as SIZE without one, a number

@@ -17,12 +17,14 @@ namespace engine {
 enum class Step : uint8_t { reset, mail, rcpt, data, content };
 std::string_view name_of(Step step);  // "RCPT", "the content"
 
-/// RSET (when the last transaction was left open), MAIL, RCPT…, DATA: all bytes in one string, so
-/// that any run of them is one write.
+/// RSET (where one is needed), MAIL, RCPT…, and DATA unless the content goes behind a BDAT: all
+/// bytes in one string, so that any run of them is one write. Parameters only where the host offers
+/// their extension.
 class Envelope {
   public:
     enum class Before : uint8_t { nothing, reset };
-    Envelope(const Mail& mail, const Capabilities& capabilities, Before before);
+    enum class Tail : uint8_t { data, none };
+    Envelope(const Mail& mail, const Capabilities& capabilities, Before before, Tail tail);
 
     size_t size() const { return commands_.size(); }
     Step step(size_t i) const { return commands_[i].step; }
@@ -41,7 +43,11 @@ class Envelope {
 std::string ehlo_command(std::string_view name);
 std::string helo_command(std::string_view name);
 
+/// RFC 3461 4: octets beyond printable ASCII, '+' and '=' as "+" and two hexadecimal digits.
+std::string xtext(std::string_view text);
+
 bool has_eight_bit(std::string_view text);
+/// An address or a header field is not ASCII.
 bool needs_smtp_utf8(const Mail& mail);
 
 }  // namespace engine

@@ -24,6 +24,7 @@ class DotStuffer {
     /// The next block for one write, valid until the next call; empty when all is out. The last one
     /// ends in CRLF "." CRLF; a last line without its CRLF gets one.
     std::span<const std::string_view> next();
+    bool done() const { return rest_.empty() && terminator_.empty(); }  // that was the last block
 
   private:
     std::string_view take_piece();

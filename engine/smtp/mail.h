@@ -24,10 +24,13 @@ struct Mail {
     std::shared_ptr<const std::string> content;
     bool eight_bit = false;       // content has octets above 127
     bool utf8_addresses = false;  // an address has octets above 127: needs SMTPUTF8
+    bool utf8_headers = false;    // a header field has them raw: needs it, too
     std::string envid;            // RFC 3461; empty: none
     storage::DsnReturn ret = storage::DsnReturn::unstated;
     bool require_tls = false;  // RFC 8689: every hop must offer REQUIRETLS
-    bool lock_step = false;    // one command at a time even where PIPELINING is offered
+    /// One command at a time even where PIPELINING is offered: the host lost its way in a group
+    /// with it, or so it seemed. When it takes the mail now, it gets no groups any more.
+    bool lock_step = false;
 };
 
 }  // namespace engine

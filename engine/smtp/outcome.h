@@ -76,6 +76,8 @@ struct Outcome {
                              // fine. Set Mail::lock_step towards this host from now on
     std::chrono::nanoseconds envelope{};  // first command to the last reply before the content
     std::chrono::nanoseconds content{};   // from then to the reply to the content; 0: none was sent
+    std::chrono::nanoseconds whole{};     // from its first octet to its last reply
+    uint32_t in_flight = 0;  // messages on the connection when this one was begun, with it; 0: never
 };
 
 }  // namespace engine

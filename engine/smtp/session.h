@@ -11,12 +11,14 @@
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
 #include "engine/smtp/capabilities.h"
+#include "engine/smtp/host_traits.h"
 #include "engine/smtp/mail.h"
 #include "engine/smtp/outcome.h"
 #include "engine/smtp/timeouts.h"
 
 namespace engine {
 
+class MailSource;
 struct Credentials;
 struct TlsResult;
 struct TlsStart;
@@ -26,6 +28,10 @@ class Session {
     /// The stream must outlive the session; the session alone reads and writes it.
     Session(Stream& stream, Clock& clock, SmtpTimeouts timeouts);
     ~Session();
+
+    /// What this connection may do, and what is known of its host. Before greet(); without it every
+    /// host is a stranger, and gets one envelope at a time.
+    void plan(SessionPlan plan, std::shared_ptr<HostTraits> traits);
 
     /// Banner, EHLO (HELO after 500, 502, 504). Once, before all else. The error case is a verdict
     /// that applies to every delivery that waited for this connection: always deferred, with the
@@ -46,11 +52,13 @@ class Session {
     /// error the session is of no more use.
     Task<std::expected<void, Verdict>> log_in(std::shared_ptr<const Credentials> credentials);
 
-    /// One transaction: MAIL, RCPT… and DATA in one write where PIPELINING is offered (and
-    /// mail.lock_step is not set), one by one where not; then the content. Every recipient gets
-    /// exactly one verdict, whatever happens. What the host cannot take at all (SIZE, 8BITMIME,
-    /// SMTPUTF8) bounces without a word on the wire. Not after an outcome without
-    /// connection_usable.
+    /// Sends what `source` gives, as deep into the host as the plan and its traits allow, until
+    /// there is no more or the connection has come to its end. Every recipient gets exactly one
+    /// verdict, whatever happens. What the host cannot take at all (SIZE, 8BITMIME, SMTPUTF8)
+    /// bounces without a word on the wire. `source` must outlive the task.
+    Task<> run(MailSource* source);
+
+    /// One mail. Not when the connection is not usable any more.
     Task<Outcome> transact(Mail mail);
 
     /// QUIT, without waiting long for its reply. The caller closes the stream. Nothing is sent when
@@ -58,7 +66,9 @@ class Session {
     Task<> quit();
 
     const Capabilities& capabilities() const;
-    uint32_t transactions() const;  // that were begun
+    bool usable() const;  // more may be sent, or QUIT
+    /// Recipients that the host takes in one transaction; 0: nothing is known of a limit.
+    uint32_t recipients_max() const;
 
   private:
     struct State;

@@ -76,14 +76,15 @@ Stage stage_of(Step step) {
     return Stage::none;
 }
 
-Transaction::Transaction(size_t recipients, Pace pace, Connection connection)
+Transaction::Transaction(size_t recipients, Pace pace, Connection connection, ContentBy content_by)
     : recipients_(recipients, Recipient::asked),
       verdicts_(recipients),
       pace_(pace),
-      connection_(connection) {}
+      connection_(connection),
+      content_by_(content_by) {}
 
 void Transaction::take(Step step, const Reply& reply) {
-    CHECK(!broken_, "a reply was taken after the end of the connection");
+    CHECK(!broken_ || pace_ == Pace::whole, "a reply was taken after the end of the connection");
     switch (step) {
         case Step::reset:
             return take_reset(reply);
@@ -98,9 +99,16 @@ void Transaction::take(Step step, const Reply& reply) {
     }
 }
 
-/// A refused RSET (Exim gives 554 when it has seen too many) says nothing about this mail.
+/// A refused RSET (Exim gives 554 when it has seen too many) says nothing about this mail. Where
+/// the content is out already it may be the reply to a line of an earlier content that the host
+/// took for a command (seen at go-smtp): then no reply behind it can be trusted.
 void Transaction::take_reset(const Reply& reply) {
-    if (!says_yes(reply)) end_of_connection(Step::reset, reply);
+    if (says_yes(reply)) return;
+    const bool goodbye = reply.code == service_closing || mentions(reply.text, "too many");
+    if (pace_ == Pace::whole && !goodbye) return out_of_step(Step::reset, reply);
+    if (pace_ != Pace::whole) end_of_connection(Step::reset, reply);
+    broken_ = true;
+    host_leaves_ = goodbye;
 }
 
 void Transaction::take_mail(const Reply& reply) {
@@ -108,9 +116,11 @@ void Transaction::take_mail(const Reply& reply) {
         mail_ok_ = open_ = true;
     } else if (!says_no(reply)) {
         out_of_step(Step::mail, reply);
-    } else if (reply.code == service_closing ||
+    } else if (reply.code == service_closing || host_leaves_ ||
                (is_connection_limit(reply) && connection_ == Connection::reused)) {
         end_of_connection(Step::mail, reply);
+    } else if (pace_ == Pace::whole && is_about_the_dialogue(reply)) {
+        out_of_step(Step::mail, reply);
     } else if (pace_ == Pace::grouped && is_about_the_dialogue(reply)) {
         not_in_a_group(Step::mail, reply);
     } else {
@@ -121,17 +131,26 @@ void Transaction::take_mail(const Reply& reply) {
 void Transaction::take_rcpt(const Reply& reply) {
     CHECK(next_rcpt_ < recipients_.size(), "more replies to RCPT than commands");
     const size_t recipient = next_rcpt_++;
-    if (reply.code == service_closing) return end_of_connection(Step::rcpt, reply);
     if (!says_yes(reply) && !says_no(reply)) return out_of_step(Step::rcpt, reply);
+    if (reply.code == service_closing && pace_ != Pace::whole)
+        return end_of_connection(Step::rcpt, reply);
     if (!mail_ok_) return;  // noise behind the refused MAIL
     if (says_yes(reply)) {
         recipients_[recipient] = Recipient::accepted;
         ++accepted_;
+    } else if (reply.code == service_closing || host_leaves_) {
+        broken_ = host_leaves_ = true;
+        settle(recipient,
+               {kind_at_the_end(), Stage::rcpt, reply, false, Failure::end_of_connection});
     } else if (accepted_ > 0 && is_too_many_recipients(reply)) {
+        if (full_at_ == 0) full_at_ = accepted_;
         settle(recipient,
                {Verdict::Kind::untried, Stage::rcpt, reply, false, Failure::transaction_full});
-    } else if (pace_ == Pace::grouped && is_about_the_dialogue(reply)) {
-        not_in_a_group(Step::rcpt, reply);
+    } else if (pace_ != Pace::lock_step && is_about_the_dialogue(reply)) {
+        if (pace_ != Pace::whole) return not_in_a_group(Step::rcpt, reply);
+        // The others' content is out: its reply decides about them.
+        broken_ = lock_step_ = true;
+        settle(recipient, {Verdict::Kind::deferred, Stage::rcpt, reply, false, Failure::dialogue});
     } else {
         settle(recipient, {kind_of(reply), Stage::rcpt, reply});
     }
@@ -156,23 +175,69 @@ void Transaction::take_data(const Reply& reply) {
 void Transaction::take_content(const Reply& reply) {
     content_due_ = false;
     if (!says_yes(reply) && !says_no(reply)) return out_of_step(Step::content, reply);
-    open_ = false;  // whatever was said, the end of the content ends the transaction
+    // Whatever was said, the end of the content ends the transaction; but a refused BDAT may have
+    // left it open (Exim does).
+    open_ = content_by_ == ContentBy::chunk && says_no(reply);
     // A success for octets that never left is none.
     if (says_yes(reply) && !content_out_) return out_of_step(Step::content, reply);
     content_out_ = false;
-    const auto kind = says_yes(reply) ? Verdict::Kind::delivered : kind_of(reply);
-    const bool closing = reply.code == service_closing;
-    settle_all(kind, Step::content, reply, closing ? Failure::end_of_connection : Failure::none);
-    if (closing) broken_ = true;
+    if (says_yes(reply)) {
+        if (accepted_ == 0 && pace_ == Pace::whole) return taken_unasked(reply);
+        return settle_all(Verdict::Kind::delivered, Step::content, reply);
+    }
+    if (reply.code == service_closing || host_leaves_) {
+        broken_ = host_leaves_ = true;
+        // A 421 to the content is a definite no of its own, and a try.
+        const auto kind =
+            reply.code == service_closing ? Verdict::Kind::deferred : kind_at_the_end();
+        return settle_all(kind, Step::content, reply, Failure::end_of_connection);
+    }
+    if (content_by_ == ContentBy::chunk && accepted_ > 0 &&
+        (is_about_the_dialogue(reply) || reply.code == 504))
+        return not_in_a_group(Step::content, reply);
+    settle_all(kind_of(reply), Step::content, reply);
+}
+
+/// The content was taken although MAIL or every RCPT was refused: it is kept, and under whose name
+/// nobody knows (seen at Exim when a transaction was left open).
+void Transaction::taken_unasked(const Reply& reply) {
+    broken_ = lost_its_way_ = true;
+    if (mail_ok_) return;  // each recipient was refused for itself: that stands
+    for (Verdict& verdict : verdicts_) {
+        verdict = {Verdict::Kind::deferred,
+                   Stage::body,
+                   {.text = "the host refused MAIL and then took the content: " + reply.text},
+                   true,
+                   Failure::out_of_step};
+    }
 }
 
 void Transaction::lost(Step waiting_for, Error why) {
     broken_ = true;
-    // On a reused connection the host may have closed before it saw anything of this mail.
+    // On a reused connection the host may have closed before it saw anything of this mail. One that
+    // goes on and ends it before the content goes again at once, too; one that falls silent at a
+    // recipient is left alone for a time.
+    const bool cut =
+        why.code != Errc::timeout && why.code != Errc::protocol && waiting_for != Step::content;
     const bool unseen = waiting_for == Step::reset || waiting_for == Step::mail;
-    const auto kind = unseen && connection_ == Connection::reused ? Verdict::Kind::untried
-                                                                  : Verdict::Kind::deferred;
-    settle_all(kind, waiting_for, {.text = std::move(why.what)}, failure_of(why.code));
+    const bool again = host_leaves_ || unseen || cut;
+    nothing_more(again ? kind_at_the_end() : Verdict::Kind::deferred, waiting_for,
+                 std::move(why.what), failure_of(why.code));
+}
+
+void Transaction::dismissed(const Reply& goodbye) {
+    broken_ = host_leaves_ = true;
+    settle_all(kind_at_the_end(), Step::mail, goodbye, Failure::end_of_connection);
+}
+
+/// No reply will come. Content that went out whole may have been taken.
+void Transaction::nothing_more(Verdict::Kind kind, Step step, std::string what, Failure failure) {
+    const bool in_doubt = content_out_ && !host_leaves_;
+    if (in_doubt) kind = Verdict::Kind::deferred;
+    const Reply reply{.text = std::move(what)};
+    for (size_t i = 0; i < recipients_.size(); ++i)
+        settle(i, {kind, stage_of(step), reply, in_doubt, failure});
+    accepted_ = 0;
 }
 
 bool Transaction::wants(Step step) const {
@@ -186,16 +251,14 @@ bool Transaction::wants(Step step) const {
         case Step::data:
             return accepted_ > 0;
         case Step::content:
-            return content_due_;
+            return content_by_ == ContentBy::data ? content_due_ : accepted_ > 0;
     }
     return false;
 }
 
 void Transaction::settle_all(Verdict::Kind kind, Step step, const Reply& reply, Failure failure) {
-    for (size_t i = 0; i < recipients_.size(); ++i) {
-        const bool in_doubt = content_out_ && recipients_[i] == Recipient::accepted;
-        settle(i, {kind, stage_of(step), reply, in_doubt, failure});
-    }
+    for (size_t i = 0; i < recipients_.size(); ++i)
+        settle(i, {kind, stage_of(step), reply, false, failure});
     accepted_ = 0;
 }
 
@@ -207,18 +270,21 @@ void Transaction::settle(size_t recipient, Verdict verdict) {
 
 /// The host ends the connection, not the mail. On a fresh one it counts as an attempt all the same:
 /// a host that greets everybody with 421 would else be asked again without a pause.
+Verdict::Kind Transaction::kind_at_the_end() const {
+    return connection_ == Connection::reused ? Verdict::Kind::untried : Verdict::Kind::deferred;
+}
+
 void Transaction::end_of_connection(Step step, const Reply& reply) {
-    broken_ = true;
-    settle_all(connection_ == Connection::reused ? Verdict::Kind::untried : Verdict::Kind::deferred,
-               step, reply, Failure::end_of_connection);
+    broken_ = host_leaves_ = true;
+    settle_all(kind_at_the_end(), step, reply, Failure::end_of_connection);
 }
 
 void Transaction::out_of_step(Step step, const Reply& reply) {
-    broken_ = true;
+    broken_ = lost_its_way_ = true;
     std::string what = "the host is out of step: it answered " + std::to_string(reply.code);
     what.append(" to ").append(name_of(step));
     if (!reply.text.empty()) what.append(" (").append(reply.text).append(")");
-    settle_all(Verdict::Kind::deferred, step, {.text = std::move(what)}, Failure::out_of_step);
+    nothing_more(Verdict::Kind::deferred, step, std::move(what), Failure::out_of_step);
 }
 
 void Transaction::not_in_a_group(Step step, const Reply& reply) {
@@ -229,7 +295,8 @@ void Transaction::not_in_a_group(Step step, const Reply& reply) {
 Outcome Transaction::outcome() && {
     CHECK(std::ranges::all_of(recipients_, [](Recipient r) { return r == Recipient::settled; }),
           "a recipient has no verdict");
-    return {std::move(verdicts_), !broken_, lock_step_};
+    return {
+        .verdicts = std::move(verdicts_), .connection_usable = !broken_, .lock_step = lock_step_};
 }
 
 }  // namespace engine

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "engine/reactor/scope.h"
 #include "engine/smtp/credentials.h"
 #include "engine/smtp/dot_stuff.h"
+#include "engine/smtp/mail_source.h"
 #include "tests/engine/smtp/support/scripted_stream.h"
 
 namespace engine::testing {
@@ -87,6 +89,13 @@ Mail parse_mail(const std::string& text) {
         if (word == "eight_bit") mail.eight_bit = true;
         if (word == "utf8") mail.utf8_addresses = true;
         if (word == "lock_step") mail.lock_step = true;
+        if (word == "utf8_headers") mail.utf8_headers = true;
+        if (word == "require_tls") mail.require_tls = true;
+        if (word.starts_with("envid=")) mail.envid = unescape(value);
+        if (word.starts_with("notify=")) mail.recipients.front().notify = std::stoi(value);
+        if (word.starts_with("orcpt=")) mail.recipients.front().orcpt = unescape(value);
+        if (word == "ret=full") mail.ret = storage::DsnReturn::full;
+        if (word == "ret=headers") mail.ret = storage::DsnReturn::headers;
     }
     // "to=101*": so many recipients r1@x, r2@x…
     if (mail.recipients.size() == 1 && mail.recipients[0].address.ends_with('*')) {
@@ -135,10 +144,96 @@ std::vector<std::string> repeated(const std::string& part) {
     return {part};
 }
 
+struct ScriptMail {
+    Mail mail;
+    bool late = false;  // there only once the session waits
+};
+
+/// The mails of M lines that follow each other.
+class ScriptSource : public MailSource {
+  public:
+    explicit ScriptSource(std::deque<ScriptMail> mails) : mails_(std::move(mails)) {}
+
+    std::optional<Mail> take() override {
+        if (!ready()) return std::nullopt;
+        Mail mail = std::move(mails_.front().mail);
+        mails_.pop_front();
+        return mail;
+    }
+    bool ready() const override { return !mails_.empty() && !mails_.front().late; }
+    void prepare() override {}
+    Task<bool> wait() override {
+        if (!mails_.empty()) mails_.front().late = false;
+        co_return !mails_.empty();
+    }
+    void settle(Outcome outcome) override { outcomes_.push_back(std::move(outcome)); }
+
+    const std::vector<Outcome>& outcomes() const { return outcomes_; }
+    size_t left() const { return mails_.size(); }
+
+  private:
+    std::deque<ScriptMail> mails_;
+    std::vector<Outcome> outcomes_;
+};
+
+struct Knowledge {
+    SessionPlan plan{.depth = Depth::envelope};
+    std::shared_ptr<HostTraits> traits = std::make_shared<HostTraits>();
+};
+
+Depth depth_named(const std::string& name) {
+    for (const Depth depth : {Depth::lock_step, Depth::envelope, Depth::next, Depth::messages}) {
+        if (to_string(depth) == name) return depth;
+    }
+    throw std::runtime_error("no such depth in a script: " + name);
+}
+
+Knowledge parse_knowledge(const std::string& text) {
+    using Shown = HostTraits::Shown;
+    Knowledge known;
+    for (const std::string& word : words(text)) {
+        const std::string value = word.substr(word.find('=') + 1);
+        const auto number = [&] { return static_cast<uint32_t>(std::stoul(value)); };
+        if (word.starts_with("depth=")) known.plan.depth = depth_named(value);
+        if (word == "open") known.plan.next = SessionPlan::Open::at_once;
+        if (word.starts_with("window=")) known.plan.window = number();
+        if (word.starts_with("messages_max=")) known.plan.messages_max = number();
+        if (word.starts_with("learned_max=")) known.traits->messages_max = number();
+        const Shown shown = value == "yes" ? Shown::yes : Shown::no;
+        if (word.starts_with("behind=")) known.traits->reads_behind_content = shown;
+        if (word.starts_with("chunk=")) known.traits->skips_refused_chunk = shown;
+        if (word == "no_bdat") known.traits->chunks_fail = true;
+        if (word.starts_with("most=")) known.traits->depth_max = depth_named(value);
+    }
+    return known;
+}
+
+std::string known_to_be(const HostTraits& traits) {
+    using Shown = HostTraits::Shown;
+    std::string text = "host";
+    const auto add = [&](const char* name, Shown value) {
+        if (value != Shown::not_yet)
+            text += fmt::format(" {}={}", name, value == Shown::yes ? "yes" : "no");
+    };
+    add("behind", traits.reads_behind_content);
+    add("chunk", traits.skips_refused_chunk);
+    if (traits.chunks_fail) text += " no_bdat";
+    if (traits.depth_max != Depth::messages)
+        text += fmt::format(" most={}", to_string(traits.depth_max));
+    if (traits.messages_max > 0) text += fmt::format(" messages={}", traits.messages_max);
+    if (traits.recipients_max > 0) text += fmt::format(" recipients={}", traits.recipients_max);
+    return text;
+}
+
 class Player {
   public:
     Player(std::vector<ScriptLine> lines, Cut cut)
-        : lines_(std::move(lines)), stream_(clock_, cut), session_(stream_, clock_, {}) {}
+        : lines_(std::move(lines)), stream_(clock_, cut), session_(stream_, clock_, {}) {
+        for (const ScriptLine& line : lines_) {
+            if (line.kind == 'X') known_ = parse_knowledge(line.text);
+        }
+        session_.plan(known_.plan, known_.traits);
+    }
 
     std::vector<std::string> run() {
         Scope scope;
@@ -170,11 +265,23 @@ class Player {
                 check_login(done);
                 continue;
             }
-            mail_ = parse_mail(call.text);
+            std::deque<ScriptMail> mails = mails_from(call);
             load_until_next_call();
-            const Outcome outcome = co_await session_.transact(mail_);
-            usable_ = outcome.connection_usable;
-            check_outcome(outcome, call.number);
+            ScriptSource source(std::move(mails));
+            co_await session_.run(&source);
+            usable_ = session_.usable();
+            check_outcomes(source, call.number);
+        }
+    }
+
+    /// The mails of this M line and of those that follow it at once.
+    std::deque<ScriptMail> mails_from(const ScriptLine& call) {
+        std::deque<ScriptMail> mails;
+        mails_.clear();
+        for (const ScriptLine* line = &call;; line = &lines_[at_++]) {
+            mails_.push_back(parse_mail(line->text));
+            mails.push_back({mails_.back(), line->text.contains(" late")});
+            if (at_ == lines_.size() || lines_[at_].kind != 'M') return mails;
         }
     }
 
@@ -222,8 +329,8 @@ class Player {
         std::string bytes;
         for (const std::string& part : split(line.text, " / ")) {
             if (part == "<cut-body>") return stream_.add({Turn::Kind::cut_write, line.number, {}});
-            if (part == "<body>")
-                bytes += stuffed(*mail_.content);
+            if (part.starts_with("<body") || part.starts_with("<chunk"))
+                bytes += content_of(part);
             else if (part == "<dot>")
                 bytes += ".\r\n";
             else
@@ -231,6 +338,15 @@ class Player {
                     bytes += unescape(command) + "\r\n";
         }
         stream_.add({Turn::Kind::client, line.number, bytes});
+    }
+
+    /// "<body>", "<body2>", "<chunk3>": of the mail with that number in this run.
+    std::string content_of(const std::string& part) {
+        const size_t digit = part.size() - 2;
+        const size_t number = std::isdigit(part[digit]) ? part[digit] - '1' : 0;
+        const std::string& content = *mails_.at(number).content;
+        if (part.starts_with("<body")) return stuffed(content);
+        return fmt::format("BDAT {} LAST\r\n{}", content.size(), content);
     }
 
     void complain(const ScriptLine& line, const std::string& what) {
@@ -290,40 +406,54 @@ class Player {
         if ("offers" + all != line.text) complain(line, "it offers" + all);
     }
 
-    void check_outcome(const Outcome& outcome, int call_line) {
+    void check_outcomes(const ScriptSource& source, int call_line) {
         if (expected_.empty()) {
             complaints_.push_back(fmt::format("line {}: nothing is expected of it", call_line));
+        }
+        if (source.outcomes().size() + source.left() != mails_.size()) {
+            complaints_.push_back(fmt::format("line {}: not one outcome for each mail", call_line));
         }
         bool lock_step = false;
         for (const ScriptLine& line : expected_) {
             if (line.text == "usable" || line.text == "unusable") {
-                if (outcome.connection_usable != (line.text == "usable"))
+                if (session_.usable() != (line.text == "usable"))
                     complain(line, "the connection is not so");
             } else if (line.text == "lock_step") {
                 lock_step = true;
+            } else if (line.text.starts_with("host")) {
+                if (line.text != known_to_be(*known_.traits)) complain(line, known_to_be(*known_.traits));
             } else {
-                check_recipient(line, outcome);
+                check_recipient(line, source.outcomes());
             }
         }
-        if (outcome.lock_step != lock_step)
-            complaints_.push_back(
-                fmt::format("line {}: lock_step is {}", call_line, outcome.lock_step));
+        const bool said = std::ranges::any_of(source.outcomes(), &Outcome::lock_step);
+        if (said != lock_step)
+            complaints_.push_back(fmt::format("line {}: lock_step is {}", call_line, said));
     }
-    void check_recipient(const ScriptLine& line, const Outcome& outcome) {
+    void check_recipient(const ScriptLine& line, const std::vector<Outcome>& outcomes) {
         const std::string who = line.text.substr(0, line.text.find(' '));
-        for (size_t i = 0; i < mail_.recipients.size(); ++i) {
-            if (who != mail_.recipients[i].address && who != "all") continue;
-            compare(line, line.text.substr(who.size() + 1), outcome.verdicts.at(i));
-            if (who != "all") return;
+        const std::string expected = line.text.substr(who.size() + 1);
+        bool found = false;
+        for (size_t m = 0; m < mails_.size(); ++m) {
+            for (size_t i = 0; i < mails_[m].recipients.size(); ++i) {
+                if (who != mails_[m].recipients[i].address && who != "all") continue;
+                found = true;
+                if (m < outcomes.size()) {
+                    compare(line, expected, outcomes[m].verdicts.at(i));
+                } else if (expected != "not_taken") {
+                    complain(line, "its mail was not taken");
+                }
+            }
         }
-        if (who != "all") complain(line, "no such recipient");
+        if (!found) complain(line, "no such recipient");
     }
 
     std::vector<ScriptLine> lines_;
     size_t at_ = 0;
     std::vector<ScriptLine> expected_;
     std::vector<std::string> complaints_;
-    Mail mail_;
+    std::vector<Mail> mails_;  // of this run
+    Knowledge known_;
     bool usable_ = false;
     ManualClock clock_;
     ScriptedStream stream_;
@@ -340,7 +470,7 @@ std::vector<ScriptLine> read_script(const std::string& path) {
         ++number;
         if (text.empty() || text.starts_with('#')) continue;
         const bool known =
-            text.size() >= 2 && text[1] == ':' && std::string_view("GSCMQAE").contains(text[0]);
+            text.size() >= 2 && text[1] == ':' && std::string_view("GSCMQAEX").contains(text[0]);
         lines.push_back({number, known ? text[0] : '?', text.size() > 3 ? text.substr(3) : ""});
     }
     return lines;

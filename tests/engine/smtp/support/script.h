@@ -13,10 +13,20 @@
 //                          the next transaction; its lines follow
 //   A: user=u password=p mechanisms=PLAIN,LOGIN    log_in(); its lines follow
 //   E: logged_in / E: auth deferred 535 5.7.8 ehlo  what log_in() must say
-//   Q:                     the session ends with quit()
-//   E: greeted / E: greet deferred 421 banner      what greet() must say
-//   E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the reply's text]   ("-": no enhanced code)
-//   E: usable / E: unusable / E: lock_step         of the connection, after the transaction
+//                          late: there only when the session has nothing else to do and waits
+//                          notify=N orcpt=rfc822;x envid=x ret=full|headers require_tls
+//                          utf8_headers
+//   X: depth=next          before the greeting: what this connection may do and what is known of
+//   its
+//                          host; from here on M lines that follow each other are one run of the
+//                          session. Words: depth=lock_step|envelope|next|messages open window=N
+//                          messages_max=N behind=yes|no chunk=yes|no no_bdat most=lock_step|…
+//   C: <chunk>             the content behind its BDAT n LAST; <chunk2>, <body2>: of the second
+//   mail Q:                     the session ends with quit() E: greeted / E: greet deferred 421
+//   banner      what greet() must say E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the
+//   reply's text]   ("-": no enhanced code) E: c@x not_taken       the session left this mail where
+//   it was E: usable / E: unusable / E: lock_step         of the connection, after the transaction
+//   E: host behind=yes chunk=no no_bdat most=envelope messages=2 recipients=3     what was learned
 #pragma once
 
 #include <deque>
