@@ -100,9 +100,18 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
         site = std::make_unique<Site>(
             SiteParts{parts_.reactor, resolver_, *this, hosts_, parts_.settings, parts_.metrics,
                       TlsParts{parts_.tls, tls_sessions_}},
-            policy(), key.tls);
+            policy(), key.tls, budget_of(key.site));
     }
     return *site;
+}
+
+/// That of a Site of the same hosts, or a new one.
+std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) const {
+    for (auto near = sites_.lower_bound({site, {}}); near != sites_.end(); ++near) {
+        if (near->first.site != site) break;
+        if (near->second) return near->second->budget();
+    }
+    return std::make_shared<SiteBudget>();
 }
 
 void DeliveryShard::give_back(Return returned) {

@@ -75,6 +75,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
 
     void take(Lending lending);
     Site& site_for(const Lending& lending, storage::TlsRequest request);
+    std::shared_ptr<SiteBudget> budget_of(const std::string& site) const;
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();

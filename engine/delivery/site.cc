@@ -13,9 +13,10 @@ namespace engine {
 
 namespace catalog = metrics::catalog;
 
-Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand)
+Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr<SiteBudget> budget)
     : parts_(std::move(parts)),
       policy_(std::move(policy)),
+      budget_(std::move(budget)),
       demand_(std::move(demand)),
       work_(parts_.reactor),
       timer_(parts_.reactor),
@@ -31,9 +32,13 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand)
       throttled_seconds_(
           parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})),
       window_depth_(parts_.metrics.histogram(catalog::window_depth)),
-      in_doubt_(parts_.metrics.counter(catalog::in_doubt, {policy_.provider})) {}
+      in_doubt_(parts_.metrics.counter(catalog::in_doubt, {policy_.provider})) {
+    budget_->join(*this);
+}
 
-Site::~Site() = default;
+Site::~Site() {
+    budget_->leave(*this);
+}
 
 void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     if (draining_) return;  // the loans go home as they die
@@ -46,12 +51,11 @@ void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     fill();
 }
 
-/// Opens connections while there is work that no open one is free for, within the site's limit.
 void Site::fill() {
     // A connection that waits for the rate's next slot shows that more of them would not send more.
     if (draining_ || ready_.empty() || pacing_ > 0) return;
     const Instant now = parts_.reactor.now();
-    if (const Instant hold = std::max(hold_until_, throttle_.until()); now < hold) {
+    if (const Instant hold = std::max(hold_until_, budget_->throttle.until()); now < hold) {
         if (std::exchange(fill_waits_, true)) return;
         scope_.spawn(fill_later(hold));
         return;
@@ -59,8 +63,16 @@ void Site::fill() {
     const size_t limit = policy_.limits.connections == 0 ? SIZE_MAX : policy_.limits.connections;
     // A host that failed is tried with one connection before it is stormed again.
     const size_t connecting = failures_in_a_row_ > 0 ? 1 : connecting_max;
-    while (connecting_ < connecting && connecting_ + idle_ < ready_.size() && live_ < limit)
+    while (connecting_ < connecting && connecting_ + idle_ < ready_.size()) {
+        if (budget_->live >= limit) return budget_->ask(*this, connections_wanted());
         scope_.spawn(connection(route_));
+    }
+}
+
+size_t Site::connections_wanted() const {
+    const size_t there = connecting_ + idle_;
+    const bool may = !draining_ && !fill_waits_ && pacing_ == 0;
+    return may && ready_.size() > there ? ready_.size() - there : 0;
 }
 
 Task<> Site::fill_later(Instant at) {
@@ -72,8 +84,10 @@ Task<> Site::fill_later(Instant at) {
 Task<> Site::connection(std::shared_ptr<const Route> route) {
     {
         const Counted live(live_);
+        const Counted of_all(budget_->live);
         co_await run_connection(std::move(route));
     }
+    budget_->freed(*this);
     fill();
 }
 
@@ -119,11 +133,11 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
 Course Site::heed(const Verdict& verdict, const Connection& connection) {
     const OutcomeRow& row = outcome_row(verdict);
     const Instant now = parts_.reactor.now();
-    if (row.course == Course::taken) throttle_.took(now);
+    if (row.course == Course::taken) budget_->throttle.took(now);
     if (row.pace != Pace::slower_if_throttled) return row.course;
     const BounceClass klass = parts_.settings->bounce_rules->classify(verdict, connection.mx);
     if (!slows_site(verdict, klass)) return row.course;
-    const auto hold = throttle_.complained(now);
+    const auto hold = budget_->throttle.complained(now);
     if (hold.count() > 0) {
         throttled_seconds_.add(
             static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(hold).count()));

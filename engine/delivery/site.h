@@ -12,8 +12,8 @@
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/ready_queue.h"
 #include "engine/delivery/settings.h"
+#include "engine/delivery/site_budget.h"
 #include "engine/delivery/site_policy.h"
-#include "engine/delivery/throttle.h"
 #include "engine/net/stream.h"
 #include "engine/net/tls.h"
 #include "engine/reactor/scope.h"
@@ -54,9 +54,13 @@ class Site {
     static constexpr uint32_t untried_max =
         3;  // then a delivery is put off instead of tried at once again
 
+    /// Sent over a connection that works before it ends for the sake of mail of another demand that
+    /// has none: fewer, and two demands would spend their time on opening connections.
+    static constexpr uint32_t mails_before_giving_way = 10;
     static constexpr size_t without_tls_max = 64;  // hosts whose TLS has failed lately
 
-    Site(SiteParts parts, SitePolicy policy, TlsDemand demand);
+    /// `budget`: shared with the Sites of the same hosts whose mail has another demand.
+    Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr<SiteBudget> budget);
     ~Site();
 
     void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
@@ -72,6 +76,14 @@ class Site {
     };
     Status status() const;
     const SitePolicy& policy() const { return policy_; }
+    const std::shared_ptr<SiteBudget>& budget() const { return budget_; }
+
+    // For the budget: who has room to give, and who waits for it.
+    size_t connections() const { return live_; }
+    size_t connections_wanted() const;  // that it would open at once if there were room
+    void look_again() { work_.notify_one(); }
+    /// Opens connections while there is work that no open one is free for, within the limit.
+    void fill();
 
   private:
     /// An open connection: the stream and the session that speaks on it.
@@ -84,7 +96,6 @@ class Site {
     class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
-    void fill();
     Task<> connection(std::shared_ptr<const Route> route);
     Task<> run_connection(std::shared_ptr<const Route> route);
     Task<Opened> open(std::shared_ptr<const Route> route);
@@ -105,19 +116,18 @@ class Site {
 
     SiteParts parts_;
     SitePolicy policy_;
+    std::shared_ptr<SiteBudget> budget_;
     TlsDemand demand_;                                      // of all mail that waits here
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
     std::list<Stream*> open_streams_;
-    size_t live_ = 0;  // connections, from the dial to the close: what the limit is about
+    size_t live_ = 0;  // connections, from the dial to the close; the limit is about budget_->live
     size_t connecting_ = 0, busy_ = 0, idle_ = 0, pacing_ = 0;  // of these
     size_t sending_ = 0;                                        // deliveries in transactions
     uint32_t failures_in_a_row_ = 0;                            // of opening a connection
     Instant hold_until_ = Instant::min();                       // no new connection before
     bool fill_waits_ = false;
-    Throttle throttle_;                   // by what hosts say of our speed
-    Instant next_send_ = Instant::min();  // by the rate
     bool draining_ = false, cut_ = false;
     Signal work_;
     Signal timer_;

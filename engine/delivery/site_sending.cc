@@ -52,7 +52,7 @@ class Site::Feed final : public MailSource {
     std::optional<Mail> take() override;
     bool ready() const override { return draft_ != nullptr || may_pull(); }
     void prepare() override {
-        if (!draft_ && may_pull()) begin_draft();
+        if (!draft_ && may_pull() && !gives_way()) begin_draft();
     }
     Task<bool> wait() override;
     void settle(Outcome outcome) override;
@@ -65,6 +65,7 @@ class Site::Feed final : public MailSource {
         std::optional<Mail> mail;  // once it is written
     };
     bool may_pull() const;
+    bool gives_way();
     bool hold_slot();
     void begin_draft();
     Task<> write(Draft* draft);
@@ -74,6 +75,8 @@ class Site::Feed final : public MailSource {
     std::unique_ptr<Draft> draft_;
     std::deque<std::vector<Loan>> under_way_;
     bool holds_slot_ = false;  // of the rate
+    uint32_t sent_ = 0;
+    bool leaves_ = false;  // for the sake of mail that this connection may not carry
     Signal written_;
     Scope scope_;
 };
@@ -82,17 +85,24 @@ class Site::Feed final : public MailSource {
 /// over that one.
 bool Site::Feed::may_pull() const {
     const size_t left_to_others = under_way_.empty() ? 0 : site_.idle_;
-    return !site_.draining_ && site_.ready_.size() > left_to_others;
+    return !site_.draining_ && !leaves_ && site_.ready_.size() > left_to_others;
+}
+
+/// Whether this connection ends here, because mail of another demand has none.
+bool Site::Feed::gives_way() {
+    if (!leaves_ && sent_ >= mails_before_giving_way)
+        leaves_ = site_.budget_->gives_way(site_, SiteBudget::Between::mails);
+    return leaves_;
 }
 
 /// True when the rate, and what hosts said of our speed, let a message go now.
 bool Site::Feed::hold_slot() {
     const double rate = site_.policy_.limits.rate_per_second;
     const Instant now = site_.parts_.reactor.now();
-    if (now < site_.throttle_.until()) return false;
+    if (now < site_.budget_->throttle.until()) return false;
     if (holds_slot_ || rate <= 0) return true;
-    if (now < site_.next_send_) return false;
-    site_.next_send_ = now + gap_at(rate);
+    if (now < site_.budget_->next_send) return false;
+    site_.budget_->next_send = now + gap_at(rate);
     return holds_slot_ = true;
 }
 
@@ -101,6 +111,7 @@ std::optional<Mail> Site::Feed::take() {
     prepare();
     if (!draft_ || !draft_->mail || !hold_slot()) return std::nullopt;
     holds_slot_ = false;
+    ++sent_;
     const std::unique_ptr<Draft> draft = std::move(draft_);
     if (under_way_.empty()) {
         ++site_.busy_;
@@ -115,7 +126,7 @@ std::optional<Mail> Site::Feed::take() {
 Task<bool> Site::Feed::wait() {
     const Instant deadline = site_.parts_.reactor.now() + site_.parts_.settings->idle;
     for (;;) {
-        if (site_.draining_) co_return false;
+        if (site_.draining_ || (leaves_ && !draft_)) co_return false;
         if (!draft_ && !co_await site_.work_before(deadline)) co_return false;
         if (!hold_slot()) {
             co_await site_.wait_for_throttle();
@@ -173,12 +184,14 @@ Task<> Site::serve(Connection& connection) {
     co_await connection.session->quit();
 }
 
-/// Waits for a loan. False: none came in time, or we stop.
+/// Waits for a loan. False: none came in time, we stop, or the connection's place is needed for
+/// mail that it may not carry.
 Task<bool> Site::work_before(Instant deadline) {
     if (ready_.empty() && !draining_) {
         const Counted idle(idle_);
         idle_gauge_.add(1);
-        while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline)
+        while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
+               !budget_->gives_way(*this, SiteBudget::Between::nothing))
             co_await work_.wait_until(deadline);
         idle_gauge_.add(-1);
     }
@@ -187,16 +200,16 @@ Task<bool> Site::work_before(Instant deadline) {
 
 /// A connection that waits here also keeps others from being opened.
 Task<> Site::wait_for_throttle() {
-    if (parts_.reactor.now() >= throttle_.until()) co_return;
+    if (parts_.reactor.now() >= budget_->throttle.until()) co_return;
     const Counted pacing(pacing_);
-    while (!draining_ && parts_.reactor.now() < throttle_.until())
-        co_await timer_.wait_until(throttle_.until());
+    while (!draining_ && parts_.reactor.now() < budget_->throttle.until())
+        co_await timer_.wait_until(budget_->throttle.until());
 }
 
 Task<> Site::wait_for_rate() {
     if (policy_.limits.rate_per_second <= 0) co_return;
-    const Instant slot = std::max(parts_.reactor.now(), next_send_);
-    next_send_ = slot + gap_at(policy_.limits.rate_per_second);
+    const Instant slot = std::max(parts_.reactor.now(), budget_->next_send);
+    budget_->next_send = slot + gap_at(policy_.limits.rate_per_second);
     const Counted pacing(pacing_);
     while (!draining_ && parts_.reactor.now() < slot) co_await timer_.wait_until(slot);
 }

@@ -156,3 +156,28 @@ class Tls(WholeRun):
         page = f"http://127.0.0.1:{self.daemon.metrics_port}/metrics"
         text = urllib.request.urlopen(page, timeout=10).read().decode()
         self.assertRegex(text, r'sluice_tls_handshakes_total\{[^}]*result="verified"[^}]*\} [1-9]')
+
+
+class SharedLimits(WholeRun):
+    """Mail of two demands to the same host: no connection is shared, and the limit is."""
+
+    daemon_settings = {"delivery": {"connections": 1}, "timeouts": {"idle": "30s"}}
+
+    def test_an_idle_connection_gives_way_to_mail_that_it_may_not_carry(self):
+        for number, more in enumerate([{}, {"tls": "optional"}, {}, {"tls": "optional"}]):
+            to = f"a{number}@one.test"
+            self.daemon.submit(mail(to, **more))
+            entry = wait_until(lambda to=to: self.world.receiver.received_by(to), 10, f"{to} at the receiver")[0]
+            self.assertEqual(entry["open"], 1, "connections at a time")
+
+    def test_neither_demand_starves_and_the_limit_holds(self):
+        first = [f"b{number}@one.test" for number in range(60)]
+        second = [f"c{number}@one.test" for number in range(60)]
+        for to_first, to_second in zip(first, second):
+            self.daemon.submit(mail(to_first))
+            self.daemon.submit(mail(to_second, tls="optional"))
+        wanted = set(first + second)
+        wait_until(lambda: wanted <= set(self.world.receiver.recipients()), 30, "all mail at the receiver")
+        entries = [entry for entry in self.world.receiver.messages() if wanted & set(entry["to"])]
+        self.assertEqual(len(entries), len(wanted))
+        self.assertEqual({entry["open"] for entry in entries}, {1}, "connections at a time")
