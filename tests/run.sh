@@ -102,6 +102,16 @@ run_unit_tests() {
     done
 }
 
+# Programs whose output others judge: Python's mail parser, dkimpy.
+run_readers() {
+    step "build what others read" deploy/build.sh release render_corpus signed_corpus || return
+    local pair corpus script
+    for pair in render_corpus:reading_test.py signed_corpus:signed_test.py; do
+        corpus=build/release/tests/${pair%%:*} script=tests/engine/message/${pair#*:}
+        step "$script" timeout -k 10 "$test_seconds_max" /usr/bin/python3 "$script" "$corpus" && passed=$((passed + 1))
+    done
+}
+
 run_whole_runs() {
     step "build the daemon" deploy/build.sh release sluice || return
     local start=$SECONDS counts="$results/e2e.counts"
@@ -117,7 +127,7 @@ run_whole_runs() {
 }
 
 step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; exit 1; }
-[ "$only" = e2e ] || run_unit_tests
+[ "$only" = e2e ] || { run_unit_tests; run_readers; }
 [ "$only" = unit ] || run_whole_runs
 
 for failure in ${failures[@]+"${failures[@]}"}; do echo "failed: $failure"; done

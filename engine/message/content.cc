@@ -70,6 +70,7 @@ struct Content::State {
         }
         constant = program.constant();
         body = program.constant_body();
+        utf8_header = program.utf8_header();
     }
 
     size_t find(std::string_view name) const {
@@ -93,7 +94,7 @@ struct Content::State {
     std::vector<size_t> uses;     // by slot
     size_t to_slot = no_slot, id_slot = no_slot;
     std::optional<size_t> from_field;  // its op, when From holds placeholders
-    bool constant = false;
+    bool constant = false, utf8_header = false;
     std::optional<std::string_view> body;  // when it is the same for all
     BodyHash body_hash;
 };
@@ -228,6 +229,10 @@ std::optional<Sha256> Content::constant_body_hash() const {
 
 bool Content::eight_bit() const {
     return state_->program.eight_bit;
+}
+
+bool Content::utf8_header() const {
+    return state_->utf8_header;
 }
 
 uint64_t Content::bytes() const {

@@ -93,8 +93,9 @@ class Content {
     /// the first call, from any thread, and known from then on.
     std::optional<Sha256> constant_body_hash() const;
 
-    bool eight_bit() const;  // may render octets above 127 (headers too)
-    uint64_t bytes() const;  // memory that it holds
+    bool eight_bit() const;    // may render octets above 127 (headers too)
+    bool utf8_header() const;  // its header holds them as they are: needs SMTPUTF8 (RFC 6532)
+    uint64_t bytes() const;    // memory that it holds
     uint64_t rendered_bytes_hint() const;
 
   private:

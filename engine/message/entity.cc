@@ -1,6 +1,7 @@
 #include "engine/message/entity.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/message/headers.h"
 
@@ -8,20 +9,8 @@ namespace engine {
 namespace {
 
 std::string parameter(std::string_view value, std::string_view name) {
-    for (size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
-        std::string_view rest = trim(value.substr(at + 1));
-        size_t equals = rest.find('=');
-        if (equals == std::string_view::npos || lower_case(trim(rest.substr(0, equals))) != name)
-            continue;
-        rest = trim(rest.substr(equals + 1));
-        if (!rest.starts_with('"')) return std::string(trim(rest.substr(0, rest.find(';'))));
-        std::string out;
-        for (size_t i = 1; i < rest.size() && rest[i] != '"'; ++i) {
-            if (rest[i] == '\\' && i + 1 < rest.size()) ++i;
-            out += rest[i];
-        }
-        return out;
-    }
+    for (Parameter& each : split_parameters(value))
+        if (same_name(each.name, name)) return std::move(each.value);
     return {};
 }
 
@@ -74,6 +63,34 @@ std::string_view trim(std::string_view text) {
     size_t start = text.find_first_not_of(" \t\r\n");
     if (start == std::string_view::npos) return {};
     return text.substr(start, text.find_last_not_of(" \t\r\n") - start + 1);
+}
+
+std::vector<Parameter> split_parameters(std::string_view value) {
+    std::vector<Parameter> found;
+    for (size_t at = value.find(';'); at < value.size();) {
+        const size_t begin = ++at;
+        Parameter each;
+        size_t equals = std::string_view::npos;
+        bool in_quotes = false, quoted = false;
+        for (; at < value.size() && (in_quotes || value[at] != ';'); ++at) {
+            const char c = value[at];
+            if (equals == std::string_view::npos) {
+                if (c == '=') equals = at;
+            } else if (c == '"') {
+                if (!std::exchange(quoted, true)) each.value.clear();  // blanks before it
+                in_quotes = !in_quotes;
+            } else if (in_quotes || !quoted) {
+                if (in_quotes && c == '\\' && at + 1 < value.size()) ++at;
+                each.value += value[at];
+            }
+        }
+        if (equals == std::string_view::npos) continue;
+        each.name = trim(value.substr(begin, equals - begin));
+        each.whole = value.substr(begin, at - begin);
+        if (!quoted) each.value = trim(each.value);
+        found.push_back(std::move(each));
+    }
+    return found;
 }
 
 PartType type_of(const Entity& entity) {

@@ -29,6 +29,14 @@ std::string unfold(std::string_view value);
 std::string_view trim(std::string_view text);
 std::string lower_case(std::string_view text);
 
+/// One of a field's parameters ("; name=value"). `value` is without quotes and backslashes.
+struct Parameter {
+    std::string_view name, whole;
+    std::string value;
+};
+/// Of an unfolded value, which must outlive them.
+std::vector<Parameter> split_parameters(std::string_view value);
+
 /// What decides how a part is treated. Lower case but the boundary.
 struct PartType {
     std::string type = "text/plain", charset, boundary, encoding = "7bit";

@@ -12,8 +12,8 @@ namespace engine {
 namespace {
 
 constexpr size_t plain_line_octets_max = 78;
-constexpr size_t filename_plain_octets_max = 60;
-constexpr size_t filename_part_octets_max = 50;  // of one RFC 2231 continuation
+constexpr size_t parameter_plain_octets_max = 60;
+constexpr size_t parameter_part_octets_max = 50;  // of one RFC 2231 continuation
 
 bool is_token_char(char c) {
     return c > 32 && c < 127 &&
@@ -56,30 +56,6 @@ std::string with_crlf(std::string_view text) {
 std::string base64_body(std::string_view octets) {
     std::string out = base64_lines(octets);
     if (out.ends_with("\r\n")) out.resize(out.size() - 2);
-    return out;
-}
-
-/// RFC 2183 and 2231: quoted when it is short plain ASCII, else percent-encoded, continued over
-/// lines.
-std::string filename_parameter(std::string_view name) {
-    bool plain = name.size() <= filename_plain_octets_max && std::ranges::all_of(name, [](char c) {
-                     return c >= 32 && c < 127 && c != '"' && c != '\\' && c != '%';
-                 });
-    if (plain) return fmt::format(";\r\n filename=\"{}\"", name);
-    std::string encoded;
-    std::vector<std::string> lines;
-    for (size_t at = 0; at < name.size(); ++at) {
-        char c = name[at];
-        bool itself = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                      c == '.' || c == '-' || c == '_';
-        encoded += itself ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
-        if (encoded.size() >= filename_part_octets_max || at + 1 == name.size())
-            lines.push_back(std::exchange(encoded, {}));
-    }
-    if (lines.size() == 1) return ";\r\n filename*=utf-8''" + lines[0];
-    std::string out;
-    for (size_t i = 0; i < lines.size(); ++i)
-        out += fmt::format(";\r\n filename*{}*={}{}", i, i == 0 ? "utf-8''" : "", lines[i]);
     return out;
 }
 
@@ -146,6 +122,29 @@ MimePart text_part(std::string_view subtype, std::string_view text, std::vector<
     return {.header = header("base64"), .body = base64_body(lines)};
 }
 
+std::string encoded_parameter(std::string_view name, std::string_view value) {
+    const bool plain =
+        value.size() <= parameter_plain_octets_max && std::ranges::all_of(value, [](char c) {
+            return c >= 32 && c < 127 && c != '"' && c != '\\' && c != '%';
+        });
+    if (plain) return fmt::format(";\r\n {}=\"{}\"", name, value);
+    std::string encoded;
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < value.size(); ++at) {
+        const char c = value[at];
+        const bool itself = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                            (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_';
+        encoded += itself ? std::string(1, c) : fmt::format("%{:02X}", static_cast<uint8_t>(c));
+        if (encoded.size() >= parameter_part_octets_max || at + 1 == value.size())
+            lines.push_back(std::exchange(encoded, {}));
+    }
+    if (lines.size() == 1) return fmt::format(";\r\n {}*=utf-8''{}", name, lines[0]);
+    std::string out;
+    for (size_t i = 0; i < lines.size(); ++i)
+        out += fmt::format(";\r\n {}*{}*={}{}", name, i, i == 0 ? "utf-8''" : "", lines[i]);
+    return out;
+}
+
 MimePart attachment_part(std::string_view type, std::string_view filename,
                          std::string_view content_id, std::string_view octets) {
     MimePart part;
@@ -154,7 +153,7 @@ MimePart attachment_part(std::string_view type, std::string_view filename,
     if (!content_id.empty()) part.header += fmt::format("Content-ID: <{}>\r\n", content_id);
     part.header += "Content-Disposition: ";
     part.header += content_id.empty() ? "attachment" : "inline";
-    if (!filename.empty()) part.header += filename_parameter(filename);
+    if (!filename.empty()) part.header += encoded_parameter("filename", filename);
     part.header += "\r\n";
     part.body = base64_body(octets);
     return part;

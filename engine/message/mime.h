@@ -36,6 +36,10 @@ MimePart multipart(std::string_view subtype, std::vector<MimePart> parts);
 /// part of text_part.
 void write_mime(ProgramBuilder& out, const MimePart& part, storage::JobId job);
 
+/// "; name=value" on lines of its own (RFC 2231): quoted when it is short plain ASCII, else
+/// percent-encoded, continued over lines.
+std::string encoded_parameter(std::string_view name, std::string_view value);
+
 /// "type/subtype", with well-formed parameters if any.
 bool is_media_type(std::string_view type);
 bool is_content_id(std::string_view id);  // without '<' and '>'

@@ -117,29 +117,40 @@ bool Program::constant() const {
     return std::ranges::all_of(ops, [](const Op& op) { return op.kind == Op::Kind::literal; });
 }
 
-std::optional<std::string_view> Program::constant_body() const {
-    const std::string_view all = octets;
-    // The header is literals, which end their lines, and fields; the empty line stands in a
-    // literal.
-    size_t i = 0, begin = std::string_view::npos;
-    for (; i < ops.size() && begin == std::string_view::npos; ++i) {
+std::optional<Program::BodyBegin> Program::body_begin() const {
+    for (size_t i = 0; i < ops.size(); ++i) {
         if (ops[i].kind == Op::Kind::field_begin) {
             while (ops[i].kind != Op::Kind::field_end) ++i;
             continue;
         }
-        if (ops[i].kind != Op::Kind::literal) return std::nullopt;
-        const std::string_view text = all.substr(ops[i].offset, ops[i].length);
-        const size_t empty_line = text.starts_with("\r\n") ? 0 : text.find("\r\n\r\n");
-        if (empty_line != std::string_view::npos)
-            begin = ops[i].offset + empty_line + (empty_line == 0 ? 2 : 4);
+        if (ops[i].kind != Op::Kind::literal) break;
+        const std::string_view text = literal(ops[i]);
+        if (text.starts_with("\r\n")) return BodyBegin{i, 2};
+        const size_t empty_line = text.find("\r\n\r\n");
+        if (empty_line != std::string_view::npos) return BodyBegin{i, empty_line + 4};
     }
-    if (begin == std::string_view::npos) return std::nullopt;
-    size_t end = size_t{ops[i - 1].offset} + ops[i - 1].length;
-    for (; i < ops.size(); ++i) {
+    return std::nullopt;
+}
+
+std::optional<std::string_view> Program::constant_body() const {
+    const auto begin = body_begin();
+    if (!begin) return std::nullopt;
+    const Op& first = ops[begin->op];
+    size_t end = size_t{first.offset} + first.length;
+    for (size_t i = begin->op + 1; i < ops.size(); ++i) {
         if (ops[i].kind != Op::Kind::literal || ops[i].offset != end) return std::nullopt;
         end += ops[i].length;
     }
-    return all.substr(begin, end - begin);
+    const size_t from = first.offset + begin->offset;
+    return std::string_view(octets).substr(from, end - from);
+}
+
+bool Program::utf8_header() const {
+    const auto begin = body_begin();
+    if (!eight_bit || !begin) return false;
+    for (size_t i = 0; i < begin->op; ++i)
+        if (ops[i].kind == Op::Kind::literal && !is_ascii(literal(ops[i]))) return true;
+    return !is_ascii(literal(ops[begin->op]).substr(0, begin->offset));
 }
 
 uint16_t ProgramBuilder::slot(std::string_view name) {

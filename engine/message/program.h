@@ -60,9 +60,21 @@ struct Program {
     bool constant() const;  // no operation looks at a variable
     /// The body, when every rendering has the same; nothing when an operation writes into it.
     std::optional<std::string_view> constant_body() const;
+    bool utf8_header() const;  // the message's header holds octets above 127 (raw messages)
 
     std::string encode() const;
     static std::expected<Program, std::string> decode(std::string_view bytes);
+
+  private:
+    /// The header is literals, which end their lines, and fields; the empty line behind it stands
+    /// in a literal, and the body begins `offset` octets into it.
+    struct BodyBegin {
+        size_t op, offset;
+    };
+    std::optional<BodyBegin> body_begin() const;
+    std::string_view literal(const Op& op) const {
+        return std::string_view(octets).substr(op.offset, op.length);
+    }
 };
 
 /// "false", "0", empty and missing are false.

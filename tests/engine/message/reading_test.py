@@ -1,6 +1,6 @@
-"""Reads the mails of message_corpus with Python's own mail parser: another's eyes see what was meant.
+"""Reads the mails of render_corpus with Python's own mail parser: another's eyes see what was meant.
 
-Usage: reading_test.py path/to/message_corpus
+Usage: reading_test.py path/to/render_corpus
 """
 import base64
 import email
