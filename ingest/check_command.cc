@@ -15,6 +15,7 @@
 #include "engine/dns/address_policy.h"
 #include "engine/dns/cares_client.h"
 #include "engine/dns/resolver.h"
+#include "engine/message/dkim_keys.h"
 #include "engine/net/dialer.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/uring_reactor.h"
@@ -38,6 +39,7 @@ struct Finding {
     std::string name;
     Verdict verdict{};
     std::string detail, mend;
+    std::string record;  // what has to stand in the DNS for it; most need nothing
 };
 using Findings = std::vector<Finding>;
 using enum Finding::Verdict;
@@ -236,6 +238,23 @@ void check_mail_path(Findings& findings, const Config& config, const std::string
     while (scope.running() > 0) (*reactor)->turn(engine::Instant::max());
 }
 
+/// The keys, and the DNS record that each needs; nobody but the owner of the domain can put it
+/// there.
+void check_keys(Findings& findings, const Config& config) {
+    for (const auto& report : engine::DkimKeys::load(config.dkim).reports) {
+        const std::string name = "DKIM key";
+        if (!report.problem.empty()) {
+            findings.push_back(
+                {name, fail, fmt::format("{}: {}", report.entry, report.problem),
+                 "correct [[dkim]] key or the file; serve does not start without it"});
+            continue;
+        }
+        findings.push_back({name, report.warning.empty() ? ok : warn,
+                            fmt::format("{}: {}", report.entry, report.summary), report.warning,
+                            fmt::format("{} TXT \"{}\"", report.entry, report.record)});
+    }
+}
+
 Findings check_host(const Config& config, const CheckOptions& options) {
     Findings findings;
     findings.push_back(
@@ -247,6 +266,7 @@ Findings check_host(const Config& config, const CheckOptions& options) {
     check_ring(findings);
     check_limits(findings);
     check_data_dir(findings, config);
+    check_keys(findings, config);
     if (!options.domain.empty()) check_mail_path(findings, config, options.domain);
     return findings;
 }
@@ -267,6 +287,7 @@ void print_text(const Findings& findings, const Config* config) {
                    coloured(fmt::format("{:<4}", to_string(f.verdict)), colour_of(f.verdict)),
                    f.name, printable(f.detail));
         if (!f.mend.empty()) fmt::print("     {:<16} -> {}\n", "", f.mend);
+        if (!f.record.empty()) fmt::print("     {:<16} in the DNS: {}\n", "", f.record);
     }
 }
 
@@ -278,6 +299,7 @@ void print_json(const Findings& findings, const Config* config) {
                         {"verdict", to_string(f.verdict)},
                         {"detail", f.detail},
                         {"mend", f.mend}});
+        if (!f.record.empty()) list.back()["record"] = f.record;
     }
     auto& settings_list = out["settings"] = nlohmann::ordered_json::array();
     if (config) {

@@ -142,6 +142,7 @@ std::expected<Config, ConfigProblems> load_config(const std::filesystem::path& p
         text = std::move(*read);
     }
     auto config = parse_config(text, path.string());
+    if (config) config->file = path;
     if (!config || !config->delivery.node_name.empty()) return config;
     config->delivery.node_name = host_name();
     config->effective.insert(config->effective.begin(),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/delivery/settings.h"
+#include "engine/message/dkim_entry.h"
 #include "metrics/log.h"
 
 namespace ingest {
@@ -20,9 +21,12 @@ struct Listen {
 };
 
 struct Config {
+    std::filesystem::path file;  // that it was read from; empty: the defaults alone
     engine::Settings delivery;
     std::filesystem::path data_dir;
-    unsigned shards = 0;  // 0: one per core
+    unsigned shards = 0;   // 0: one per core
+    unsigned signers = 0;  // 0: one per core
+    std::vector<engine::DkimEntry> dkim;
     Listen listen;
     std::vector<std::string> dns_servers;                       // "ip:port"; empty: the system's
     metrics::log::Level log_level = metrics::log::Level::info;  // of the command line

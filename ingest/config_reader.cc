@@ -27,10 +27,8 @@ struct LaterKey {
 };
 constexpr std::array later_keys = {
 
-    LaterKey{"delivery", "dane"}, LaterKey{"delivery", "mta_sts"},
-
-    LaterKey{"source", ""},       LaterKey{"pool", ""},
-    LaterKey{"dkim", ""},         LaterKey{"tenant", ""},
+    LaterKey{"delivery", "dane"}, LaterKey{"delivery", "mta_sts"}, LaterKey{"source", ""},
+    LaterKey{"pool", ""},         LaterKey{"tenant", ""},
 };
 
 bool is_later(std::string_view section, std::string_view key) {
@@ -176,7 +174,7 @@ class Reader {
 
     void read_entry(std::string_view section, const toml::table& table,
                     std::set<std::string>& names) {
-        const std::string label = table["name"].value_or(std::string("?"));
+        const std::string label = label_of(section, table);
         const std::string prefix = fmt::format("{}.{}", section, shown(label));
         for (const Setting& s : settings()) {
             if (s.section == section && s.bounds.required && !table.contains(s.key)) {
@@ -187,20 +185,32 @@ class Reader {
         std::string lower = label;
         std::ranges::transform(lower, lower.begin(),
                                [](unsigned char c) { return std::tolower(c); });
-        if (table.contains("name") && !names.insert(lower).second) {
-            problem(table.get("name")->source(),
+        if (!label.contains('?') && !names.insert(lower).second) {
+            problem(table.get(section == "dkim" ? "selector" : "name")->source(),
                     fmt::format("[[{}]] {} is there twice", section, shown(label)),
                     "make one of both");
         }
+        SettingTarget target{config_};
         if (section == "provider") {
-            engine::Provider provider{.limits = config_.delivery.limits};
-            read_table(section, table, {config_, &provider}, prefix);
-            config_.delivery.providers.push_back(std::move(provider));
+            target.provider = &config_.delivery.providers.emplace_back();
+            target.provider->limits = config_.delivery.limits;
+        } else if (section == "domain") {
+            target.domain = &config_.delivery.domains.emplace_back();
+            target.domain->limits = config_.delivery.limits;
         } else {
-            engine::DomainSettings domain{.limits = config_.delivery.limits};
-            read_table(section, table, {config_, nullptr, &domain}, prefix);
-            config_.delivery.domains.push_back(std::move(domain));
+            target.dkim = &config_.dkim.emplace_back();
         }
+        read_table(section, table, target, prefix);
+    }
+
+    /// What tells an entry from the others of its section; a '?' stands for what it lacks.
+    static std::string label_of(std::string_view section, const toml::table& table) {
+        const auto text = [&](std::string_view key) {
+            return table[key].value_or(std::string("?"));
+        };
+        if (section != "dkim") return text("name");
+        const std::string tenant = table.contains("tenant") ? "." + text("tenant") : "";
+        return fmt::format("{}.{}{}", text("selector"), text("domain"), tenant);
     }
 
     void read_table(std::string_view section, const toml::table& table, const SettingTarget& target,

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "engine/message/dkim_keys.h"
 #include "engine/net/tls_context.h"
 #include "ingest/node_shard.h"
 #include "ingest/version.h"
@@ -107,6 +108,9 @@ class Daemon {
 
   private:
     engine::ShardId shard_count() const;
+    /// Reads the keys of these entries and puts them in force. The error names every problem.
+    std::expected<void, std::string> use_keys(const std::vector<engine::DkimEntry>& entries);
+    void reload();
 
     const Config& config_;
     std::unique_ptr<storage::Store> store_;
@@ -119,6 +123,43 @@ engine::ShardId Daemon::shard_count() const {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const unsigned wanted = config_.shards == 0 ? cores : config_.shards;
     return static_cast<engine::ShardId>(std::min(wanted, unsigned{engine::IdMaker::shards_max}));
+}
+
+std::expected<void, std::string> Daemon::use_keys(const std::vector<engine::DkimEntry>& entries) {
+    // Before the first key is read; a daemon without keys locks no memory.
+    if (!entries.empty() && !engine::DkimKey::protect_memory())
+        metrics::log::warn(
+            "dkim.memory_not_locked",
+            {{"hint", "keys may reach the swap or a core dump: raise LimitMEMLOCK"}});
+    const auto loaded = engine::DkimKeys::load(entries);
+    std::string problems;
+    for (const auto& report : loaded.reports) {
+        if (!report.problem.empty())
+            problems += fmt::format("{}[[dkim]] {}: {}", problems.empty() ? "" : "; ", report.entry,
+                                    report.problem);
+        if (!report.warning.empty())
+            metrics::log::warn("dkim.key", {{"entry", report.entry}, {"why", report.warning}});
+    }
+    if (!problems.empty()) return std::unexpected(std::move(problems));
+    shared_->keyring.set(loaded.keys);
+    return {};
+}
+
+/// SIGHUP: the entries of [[dkim]] and the key files anew. Whatever is wrong leaves all as it was.
+void Daemon::reload() {
+    const auto config = load_config(config_.file);
+    if (!config) {
+        for (const ConfigProblem& problem : config.error())
+            metrics::log::error("daemon.reload_refused", {{"problem", to_string(problem)}});
+        return;
+    }
+    if (const auto used = use_keys(config->dkim); !used) {
+        metrics::log::error("daemon.reload_refused", {{"problem", used.error()}});
+        return;
+    }
+    metrics::log::info("daemon.reloaded",
+                       {{"dkim", config->dkim.size()},
+                        {"hint", "keys and [[dkim]] only; other settings take a restart"}});
 }
 
 std::expected<void, std::string> Daemon::start() {
@@ -141,6 +182,7 @@ std::expected<void, std::string> Daemon::start() {
 
     const engine::ShardId count = shard_count();
     shared_ = std::make_unique<NodeShared>(config_, std::move(*tls), *store_, count);
+    if (auto keys = use_keys(config_.dkim); !keys) return keys;
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();
         if (!reactor) return std::unexpected(reactor.error().what);
@@ -181,9 +223,7 @@ bool Daemon::run(const sigset_t& signals) {
     while (shared_->drained.load(std::memory_order_acquire) < shards_.size()) {
         const timespec look{.tv_sec = overrun_at ? 0 : 1, .tv_nsec = overrun_at ? 20'000'000 : 0};
         const int signal = sigtimedwait(&signals, nullptr, &look);
-        if (signal == SIGHUP)
-            metrics::log::warn("daemon.no_reload",
-                               {{"hint", "restart to apply a changed configuration"}});
+        if (signal == SIGHUP) reload();
         if (signal == SIGTERM || signal == SIGINT) {
             if (overrun_at) {
                 metrics::log::warn("daemon.stopped_at_once", {{"why", "a second signal"}});

@@ -23,6 +23,10 @@ constexpr auto drain_margin =
     std::chrono::seconds(4);                // of the bound, for what is cut to be committed
 constexpr size_t connections_max = 10'000;  // of one shard's ingest
 
+unsigned signer_count(const Config& config) {
+    return config.signers == 0 ? std::max(1u, std::thread::hardware_concurrency()) : config.signers;
+}
+
 std::string thread_name(const char* what, engine::ShardId id) {
     return what + std::to_string(id);
 }
@@ -35,6 +39,7 @@ NodeShared::NodeShared(const Config& from, std::shared_ptr<const engine::TlsCont
       settings(std::make_shared<const engine::Settings>(from.delivery)),
       tls(std::move(for_hosts)),
       store(with),
+      signers("sign", signer_count(from), count),
       exchange(count),
       idempotency(count),
       directory(count),
@@ -79,9 +84,11 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       post_(shared.exchange.post(id)),
       commits_(*reactor_, thread_name("commit", id)),
       reads_(*reactor_, thread_name("read", id)),
+      signers_(shared.signers, *reactor_),
       dns_(std::move(dns)),
-      delivery_({*reactor_, post_, commits_, shared.store, *dns_, shared.gate,
-                 shared.content_memory, metrics_, shared.directory, shared.settings, shared.tls}),
+      delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
+                 shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
+                 shared.tls}),
       http_{.reactor = *reactor_,
             .post = post_,
             .worker = reads_,

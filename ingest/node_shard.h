@@ -8,11 +8,13 @@
 
 #include "engine/delivery/delivery_shard.h"
 #include "engine/dns/cares_client.h"
+#include "engine/message/dkim_keyring.h"
 #include "engine/net/listener.h"
 #include "engine/reactor/exchange.h"
 #include "engine/reactor/shard_thread.h"
 #include "engine/reactor/thread_worker.h"
 #include "engine/reactor/uring_reactor.h"
+#include "engine/reactor/worker_pool.h"
 #include "ingest/config.h"
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
@@ -34,6 +36,8 @@ struct NodeShared {
     storage::Store& store;
     engine::Gate gate;
     engine::ContentMemory content_memory;
+    engine::DkimKeyring keyring;
+    engine::WorkerPool signers;
     engine::Exchange exchange;
     IdempotencyKeys idempotency;
     engine::ShardDirectory directory;  // filled before the first shard starts
@@ -86,6 +90,7 @@ class NodeShard final : engine::Node {
     engine::Post& post_;
     engine::ThreadWorker commits_;  // the storage worker: commits and refills, in order
     engine::ThreadWorker reads_;    // what the API reads, so that a long read delays no commit
+    engine::PoolPort signers_;      // makes mails: conversion and signatures
     std::unique_ptr<engine::CaresClient> dns_;
     engine::DeliveryShard delivery_;
     bool draining_ = false;

@@ -105,6 +105,14 @@ const std::array table = {
             {.most = 256},
             "Threads that do the work; 0: one per core.",
             [](T to, V v) { to.config.shards = static_cast<unsigned>(v.number); }},
+    Setting{"node",
+            "signers",
+            Type::integer,
+            "0",
+            Reload::restart,
+            {.most = 256},
+            "Threads that sign mail with DKIM; 0: one per core.",
+            [](T to, V v) { to.config.signers = static_cast<unsigned>(v.number); }},
 
     Setting{"listen",
             "http",
@@ -501,6 +509,51 @@ const std::array table = {
             {.least = 1, .most = window_max},
             window_help,
             [](T to, V v) { to.domain->limits.window = static_cast<uint32_t>(v.number); }},
+
+    Setting{"dkim",
+            "domain",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_host_name, .required = true},
+            "In whose name mail is signed (d=): the domain of From.",
+            [](T to, V v) { to.dkim->domain = lower_case({std::move(v.text)}).front(); }},
+    Setting{"dkim",
+            "selector",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_selector, .required = true},
+            "Under which name the key's DNS record stands: <selector>._domainkey.<domain>.",
+            [](T to, V v) { to.dkim->selector = lower_case({std::move(v.text)}).front(); }},
+    Setting{"dkim",
+            "key",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_path, .required = true},
+            "The private key's file: PEM, RSA or Ed25519.",
+            [](T to, V v) { to.dkim->key = std::move(v.text); }},
+    Setting{"dkim",
+            "signs",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_signs},
+            "Which mail: \"domain\", that From this very domain; \"subdomains\", also that from "
+            "those below it without an entry of their own; \"all\".",
+            [](T to, V v) {
+                using enum engine::DkimEntry::Signs;
+                to.dkim->signs = v.text == "all" ? all : v.text == "domain" ? own : subdomains;
+            }},
+    Setting{"dkim",
+            "tenant",
+            Type::text,
+            "",
+            Reload::live,
+            {.check = check_tenant},
+            "Only this tenant's mail; without it everybody's.",
+            [](T to, V v) { to.dkim->tenant = std::move(v.text); }},
 };
 }  // namespace
 
@@ -509,7 +562,7 @@ std::span<const Setting> settings() {
 }
 
 bool is_repeated(std::string_view section) {
-    return section == "provider" || section == "domain";
+    return section == "provider" || section == "domain" || section == "dkim";
 }
 
 std::string_view to_string(Setting::Type type) {

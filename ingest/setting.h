@@ -30,6 +30,7 @@ struct SettingTarget {
     Config& config;
     engine::Provider* provider = nullptr;
     engine::DomainSettings* domain = nullptr;
+    engine::DkimEntry* dkim = nullptr;
 };
 
 struct Setting {
@@ -54,7 +55,7 @@ struct Setting {
 };
 
 std::span<const Setting> settings();
-/// [[provider]] and [[domain]]: sections that may come many times, each with a name.
+/// [[provider]], [[domain]], [[dkim]]: sections that may come many times.
 bool is_repeated(std::string_view section);
 std::string_view to_string(Setting::Type type);  // for people: "a duration"
 

@@ -205,6 +205,27 @@ std::optional<std::string> check_depth(const std::string& text) {
     return "is no depth; write auto, lock_step, envelope, next or messages";
 }
 
+std::optional<std::string> check_selector(const std::string& text) {
+    if (!text.ends_with('.') && is_host_name(text + ".x")) return std::nullopt;
+    return "is no selector; write labels of a-z, 0-9 and '-', such as s1 or 2026.mail";
+}
+
+std::optional<std::string> check_signs(const std::string& text) {
+    if (text == "domain" || text == "subdomains" || text == "all") return std::nullopt;
+    return "is none of \"domain\", \"subdomains\", \"all\"";
+}
+
+std::optional<std::string> check_tenant(const std::string& text) {
+    constexpr size_t tenant_max = 64;
+    const auto allowed = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) ||
+               std::string_view("._-:/+@=").contains(c);
+    };
+    if (!text.empty() && text.size() <= tenant_max && std::ranges::all_of(text, allowed))
+        return std::nullopt;
+    return "is no name of a tenant: 1 to 64 of A-Z, a-z, 0-9 and . _ - : / + @ =";
+}
+
 std::optional<std::string> check_path(const std::string& text) {
     if (!text.empty() && !text.contains('\0')) return std::nullopt;
     return "is no path; write one such as /var/lib/sluice";

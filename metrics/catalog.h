@@ -88,6 +88,18 @@ inline constexpr Family smtp_stage_duration{
     {"stage"},
     stage_seconds};
 
+// --- letters: what is made of a content for one transaction
+inline constexpr Family dkim_signed{
+    "sluice_dkim_signed_total",
+    "Mails that got DKIM signatures; one for many recipients counts "
+    "once.",
+    Kind::counter};
+inline constexpr Family letters_converted{
+    "sluice_letters_converted_total",
+    "Mails converted for a receiver without 8BITMIME or SMTPUTF8.", Kind::counter};
+inline constexpr Family signers_backlog{
+    "sluice_signers_backlog", "Mails that wait for a signer thread or are with one.", Kind::gauge};
+
 // --- queues
 inline constexpr Family queue_messages{"sluice_queue_messages",
                                        "Deliveries that wait or are under way, by state.",

@@ -49,6 +49,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
              parts_.metrics}),
       intake_(parts_.reactor, spool_, parts_.gate, parts_.post.self(), parts_.store.last_job(),
               parts_.settings, parts_.content_memory),
+      letters_({parts_.reactor, parts_.signers, parts_.keyring, parts_.metrics}),
       returns_(parts_.post.count()),
       ticks_(parts_.reactor) {
     feed_.note(parts_.store.last_event());
@@ -98,8 +99,8 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
         site = std::make_unique<Site>(
-            SiteParts{parts_.reactor, resolver_, *this, hosts_, parts_.settings, parts_.metrics,
-                      TlsParts{parts_.tls, tls_sessions_}},
+            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, parts_.settings,
+                      parts_.metrics, TlsParts{parts_.tls, tls_sessions_}},
             policy(), key.tls, budget_of(key.site));
     }
     return *site;

@@ -11,6 +11,7 @@
 #include "engine/delivery/gate.h"
 #include "engine/delivery/home.h"
 #include "engine/delivery/host_memory.h"
+#include "engine/delivery/letter.h"
 #include "engine/delivery/node.h"
 #include "engine/delivery/shard_feed.h"
 #include "engine/delivery/shard_intake.h"
@@ -23,6 +24,7 @@
 namespace engine {
 
 class DeliveryShard;
+class DkimKeyring;
 /// All shards of the daemon by id; filled before the first one starts.
 using ShardDirectory = std::vector<DeliveryShard*>;
 
@@ -30,6 +32,8 @@ struct DeliveryParts {
     Reactor& reactor;
     Post& post;
     Worker& storage_worker;
+    Worker& signers;  // keeps no order
+    const DkimKeyring& keyring;
     storage::Store& store;
     DnsClient& dns;
     Gate& gate;
@@ -89,6 +93,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Spool spool_;
     Home home_;
     ShardIntake intake_;
+    Letters letters_;
     std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn
     bool returns_flush_ = false;
     bool draining_ = false;

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "engine/delivery/letter.h"
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/ready_queue.h"
 #include "engine/delivery/settings.h"
@@ -23,6 +22,7 @@
 namespace engine {
 
 class HostMemory;
+class Letters;
 class Session;
 class TlsContext;
 class TlsSessions;
@@ -39,6 +39,7 @@ struct SiteParts {
     Reactor& reactor;
     Resolver& resolver;
     Returns& returns;
+    Letters& letters;
     HostMemory& hosts;
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
@@ -91,7 +92,6 @@ class Site {
         std::string mx, ip, tls;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
-        LetterWriter letters;
     };
     class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;

@@ -6,6 +6,7 @@
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
+#include "engine/delivery/letter.h"
 #include "engine/delivery/site.h"
 #include "engine/smtp/mail_source.h"
 #include "engine/smtp/session.h"
@@ -149,7 +150,7 @@ void Site::Feed::begin_draft() {
 
 Task<> Site::Feed::write(Draft* draft) {
     Mail mail =
-        co_await connection_.letters.write(draft->loans, connection_.session->capabilities());
+        co_await site_.parts_.letters.write(draft->loans, connection_.session->capabilities());
     mail.lock_step =
         std::ranges::any_of(draft->loans, [](const Loan& loan) { return loan.terms().lock_step; });
     draft->mail = std::move(mail);

@@ -27,6 +27,7 @@ BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/slui
 PYTHON = "/usr/bin/python3"  # Debian's: it has python3-aiosmtpd
 
 RECEIVER, SINK, SILENT, NOBODY = "127.60.1.1", "127.60.1.2", "127.60.1.3", "127.60.1.9"
+OLD = "127.60.1.4"  # the receiver, without 8BITMIME and SMTPUTF8
 MOODY = {name: f"127.60.1.{20 + i}" for i, name in enumerate(("b554", "b421", "b521", "full", "rate"))}
 TERMINAL = {"delivered", "bounced", "expired", "cancelled", "suppressed"}
 
@@ -37,6 +38,8 @@ ZONE = [
     f"--host-record=mx.one.test,{RECEIVER}",
     "--mx-host=two.test,mx.two.test,10",
     f"--host-record=mx.two.test,{RECEIVER}",
+    "--mx-host=old.test,mx.old.test,10",
+    f"--host-record=mx.old.test,{OLD}",
     "--mx-host=sink.test,mx.sink.test,10",
     f"--host-record=mx.sink.test,{SINK}",
     "--mx-host=next.test,dead.next.test,10",
@@ -160,8 +163,9 @@ class Receiver:
         self.journal.touch()
         self.read_bytes = 0
         self.entries = []
+        old = [f"--old={OLD}:{port}"] if RECEIVER in ips else []
         self.process = Process(f"receiver-{ips[0]}", [PYTHON, pathlib.Path(__file__).with_name("receiver.py"), "--journal",
-                                            self.journal, *[f"{ip}:{port}" for ip in ips], *words], folder)
+                                            self.journal, *old, *[f"{ip}:{port}" for ip in ips], *words], folder)
         wait_until(lambda: accepts(ips[0], port) or not self.process.running(), 20, "the receiver's start")
 
     def messages(self):
@@ -337,7 +341,7 @@ class World:
         """`zone`: further words for dnsmasq."""
         self.zone = [*ZONE, *zone]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"sluice-e2e-{name}-"))
-        self.mail_port = free_port((RECEIVER, SINK, SILENT, NOBODY, *MOODY.values()))
+        self.mail_port = free_port((RECEIVER, SINK, SILENT, OLD, NOBODY, *MOODY.values()))
         self.dns_port = free_port(kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM))
         self.daemons = []
         self.others = []

@@ -1,6 +1,6 @@
 """A receiving mail server (aiosmtpd) that writes down every message before it accepts it.
 
-    receiver.py --journal FILE [--tls CERTIFICATE,KEY] [--auth user:password] [smtps://]ip:port ...
+    receiver.py --journal FILE [--tls CERTIFICATE,KEY] [--auth user:password] [--old ip:port] [smtps://]ip:port ...
 
 A recipient's local part says what it meets:
     r550-x    550 to RCPT, always (any code)
@@ -8,6 +8,7 @@ A recipient's local part says what it meets:
     d552-x    552 after the content, always (any code)
     slow-x    accepted after 0.3 s
     anything else is accepted
+At an address given with --old it offers neither 8BITMIME nor SMTPUTF8, as servers of the last century do.
 The journal has one JSON object a line: at, from, to, tls (its version), data (base64, as it came less dot-stuffing), connection (its
 number) and open (connections at this moment).
 """
@@ -69,9 +70,15 @@ class Journal:
 class Handler:
     tries = collections.Counter()  # of each recipient, over all connections
 
-    def __init__(self, journal, at):
+    def __init__(self, journal, at, old):
         self.journal = journal
         self.at = at
+        self.old = old
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        modern = ("8BITMIME", "SMTPUTF8")
+        return [line for line in responses if not self.old or not line[4:].startswith(modern)]
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if script := RCPT_SCRIPT.match(address):
@@ -111,15 +118,16 @@ def log_in(expected):
 async def serve(arguments, journal):
     loop = asyncio.get_running_loop()
     context = tls_context(arguments.tls) if arguments.tls else None
-    for place in arguments.places:
+    for place in arguments.places + arguments.old:
         first = place.startswith("smtps://")
         ip, port = place.removeprefix("smtps://").rsplit(":", 1)
-        options = {"hostname": "receiver.test", "enable_SMTPUTF8": True, "data_size_limit": 64 << 20, "loop": loop}
+        options = {"hostname": "receiver.test", "enable_SMTPUTF8": place not in arguments.old, "data_size_limit": 64 << 20, "loop": loop}
         if context and not first:
             options["tls_context"] = context
         if arguments.auth:
             options.update(auth_required=True, auth_require_tls=not first, authenticator=log_in(arguments.auth))
-        await loop.create_server(lambda handler=Handler(journal, ip), options=options: Server(handler, **options),
+        handler = Handler(journal, ip, place in arguments.old)
+        await loop.create_server(lambda handler=handler, options=options: Server(handler, **options),
                                  ip, int(port), backlog=1024, ssl=context if first else None)
     print("ready", flush=True)
     await asyncio.Event().wait()
@@ -130,6 +138,7 @@ if __name__ == "__main__":
     parser.add_argument("--journal", required=True)
     parser.add_argument("--tls", help="certificate,key in PEM to offer STARTTLS with; or none, for one that fails")
     parser.add_argument("--auth", help="user:password that must be given")
+    parser.add_argument("--old", action="append", default=[])
     parser.add_argument("places", nargs="+", help="ip:port, or smtps://ip:port for TLS from the first octet on")
     arguments = parser.parse_intermixed_args()
     try:

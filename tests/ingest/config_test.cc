@@ -248,13 +248,34 @@ TEST(ConfigErrors, SayWhatIsWrongWithALogIn) {
 TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
     EXPECT_EQ(problem("[delivery]\ndane = true"),
               "t.toml:2:1: [delivery] dane is not in this version of Sluice; remove it");
-    for (const char* section : {"source", "pool", "dkim", "tenant"}) {
+    for (const char* section : {"source", "pool", "tenant"}) {
         EXPECT_THAT(problem(std::string("[[") + section + "]]\nname = \"x\""),
                     HasSubstr("not in this version"));
     }
     for (const char* key : {"dane = true", "mta_sts = true"}) {
         EXPECT_THAT(problem(std::string("[delivery]\n") + key), HasSubstr("not in this version"));
     }
+}
+
+TEST(Config, ReadsSeveralKeysOfADomain) {
+    const Config config = good(
+        "[[dkim]]\ndomain=\"X.test\"\nselector=\"S1\"\nkey=\"/k/1.pem\"\n"
+        "[[dkim]]\ndomain=\"x.test\"\nselector=\"s2\"\nkey=\"/k/2.pem\"\nsigns=\"subdomains\"\n"
+        "[[dkim]]\ndomain=\"x.test\"\nselector=\"s2\"\nkey=\"/k/3.pem\"\nsigns=\"all\"\n"
+        "tenant=\"acme\"\n");
+    using enum engine::DkimEntry::Signs;
+    EXPECT_THAT(config.dkim,
+                ElementsAre(engine::DkimEntry{"x.test", "s1", "/k/1.pem", "", own},
+                            engine::DkimEntry{"x.test", "s2", "/k/2.pem", "", subdomains},
+                            engine::DkimEntry{"x.test", "s2", "/k/3.pem", "acme", all}));
+}
+
+TEST(ConfigErrors, NameWhatAKeyLacks) {
+    const std::string full = "[[dkim]]\ndomain=\"x.test\"\nselector=\"s1\"\nkey=\"/k\"\n";
+    EXPECT_THAT(problem(full + full), HasSubstr("t.toml:7:10: [[dkim]] s1.x.test is there twice"));
+    EXPECT_THAT(problem(full + "signs=\"some\"\n"), HasSubstr("\"some\" is none of"));
+    EXPECT_THAT(problem(full + "tenant=\"a b\"\n"), HasSubstr("no name of a tenant"));
+    EXPECT_EQ(problems("[[dkim]]\nselector=\"s_\"\n").size(), 3u);
 }
 
 TEST(ConfigErrors, SayWhichKindAValueShouldBe) {
