@@ -74,7 +74,11 @@ class Postfix:
                        capture_output=True)
         self.process = harness.Process(name, [SBIN / "master", "-c", conf, "-d"], self.folder)
         ip, port = listen.rsplit(":", 1)
-        harness.wait_until(lambda: harness.accepts(ip, int(port)) or not self.process.running(), 20, f"{name}'s start")
+        try:
+            harness.wait_until(lambda: harness.accepts(ip, int(port)), 20, f"{name}'s start")
+        except AssertionError:
+            self.end()
+            raise
 
     def text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
