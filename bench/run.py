@@ -22,6 +22,7 @@ CONTENT_KIB = 50
 VARIABLES = 3
 SYSCALL_MESSAGES_MAX = 20_000
 STALL_SECONDS = 60
+SIGNED_MESSAGES_MAX = 20_000
 
 CONFIGURATION = """
 [node]
@@ -46,13 +47,13 @@ messages_per_connection = 0
 class Engine:
     """A fresh engine on an empty data_dir whose domain sink.test leads to a port."""
 
-    def __init__(self, folder, name, smtp_port):
+    def __init__(self, folder, name, smtp_port, more=""):
         self.folder, self.data = folder, folder.folder / f"{name}-data"
         self.http, = lab.free_ports(1)
         self.socket = folder.folder / f"{name}.sock"
         self.process = folder.start_engine(
             CONFIGURATION.format(data_dir=self.data, socket=self.socket, http=self.http, smtp=smtp_port,
-                                 connections=CONNECTIONS), self.http, name=f"sluice-{name}")
+                                 connections=CONNECTIONS) + more, self.http, name=f"sluice-{name}")
 
     def status(self):
         self.process.check()
@@ -86,9 +87,9 @@ def start_smtp_sink(folder, port):
                         f"127.60.0.1:{port}", 1000)
 
 
-def through(folder, name, messages, receiver, port):
+def through(folder, name, messages, receiver, port, more=""):
     """`messages` jobs of one recipient through the engine to a receiver that listens on port already."""
-    engine = Engine(folder, name, port)
+    engine = Engine(folder, name, port, more)
     before, receiver_before, start = engine.process.cpu_seconds(), receiver.cpu_seconds(), time.monotonic()
     accepted = engine.load("--job-per-recipient", "--recipients", messages, "--size", MESSAGE_BYTES)
     status = engine.wait_for_all(messages)
@@ -175,6 +176,37 @@ def measure_c(folder, options):
     return result
 
 
+def openssl_sign_us():
+    """CPU of one RSA-2048 signature by `openssl speed`, on one core, beside whatever else runs now."""
+    done = subprocess.run(["openssl", "speed", "-mr", "-seconds", "5", "rsa2048"], capture_output=True, text=True)
+    # +F2:<number>:<bits>:<seconds a signature>:<seconds a verification>, or signatures a second; by the clock of its CPU
+    found = re.search(r"^\+F2:\d+:2048:([0-9.]+):", done.stdout, re.MULTILINE)
+    if not found:
+        raise lab.Failure(f"openssl speed said nothing that we know: {done.stdout[-300:]}")
+    value = float(found.group(1))
+    return 1e6 / value if value > 1 else value * 1e6
+
+
+def measure_d(folder, options):
+    """The same mail unsigned and with an RSA-2048 signature each, and what a signature costs openssl in between."""
+    count = min(options.messages, SIGNED_MESSAGES_MAX)
+    key = folder.folder / "dkim.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key], check=True,
+                   capture_output=True)
+    key.chmod(0o600)
+    entry = f'[[dkim]]\ndomain = "load.test"\nselector = "s1"\nkey = "{key}"\n'
+    results = {}
+    for name, more in (("plain", ""), ("signed", entry)):
+        port, = lab.free_ports(1, "127.60.0.1")
+        stats, = lab.free_ports(1)
+        receiver = folder.start_sink(f"127.60.0.1:{port}", stats, name=f"sink-{name}")
+        results[name] = through(folder, f"d-{name}", count, receiver, port, more)
+        receiver.end()
+        results.setdefault("openssl_us", openssl_sign_us())
+    results["beyond_openssl_us"] = results["signed"]["cpu_us"] - results["plain"]["cpu_us"] - results["openssl_us"]
+    return results
+
+
 def measure_peer(folder, options):
     """smtp-source straight into smtp-sink: no queue, no disk, no DNS; what two C programs of the trade can do here."""
     port, = lab.free_ports(1, "127.60.0.1")
@@ -246,15 +278,20 @@ def report(results, options, command, load_before):
                   "|---|---|---|---|---|---|",
                   f"| {c['accepted_per_second']:,.0f} | {c['cpu_us']:.1f} | {c['disk_bytes']:.0f} | {c['disk_bytes_stopped']:.0f} | "
                   f"{c['peak_rss_mib']:.0f} | {c['latency_ms']['p50']:.1f} / {c['latency_ms']['p99']:.1f} |"]
+    if "d" in results:
+        d = results["d"]
+        lines += ["", f"DKIM with RSA-2048, {min(options.messages, SIGNED_MESSAGES_MAX):,} messages: {d['signed']['delivered_per_second']:,.0f}/s "
+                      f"at {d['signed']['cpu_us']:.0f} µs of CPU each, unsigned {d['plain']['cpu_us']:.0f}; a signature costs `openssl speed` "
+                      f"{d['openssl_us']:.0f} µs, so signing costs {d['beyond_openssl_us']:.0f} µs beyond it."]
     return "\n".join(lines) + "\n"
 
 
 def main():
-    measures = {"peer": measure_peer, "a": measure_a, "b": measure_b, "c": measure_c}
+    measures = {"peer": measure_peer, "a": measure_a, "b": measure_b, "c": measure_c, "d": measure_d}
     parser = argparse.ArgumentParser(prog="bench/run.sh", description="Measures the engine beside a peer")
     parser.add_argument("--messages", type=int, default=200_000, help="of runs a and b and of the peer")
     parser.add_argument("--recipients", type=int, default=1_000_000, help="of run c")
-    parser.add_argument("--only", default="", help="some of peer,a,b,c: printed, and RESULTS.md is left alone")
+    parser.add_argument("--only", default="", help="some of peer,a,b,c,d: printed, and RESULTS.md is left alone")
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else list(measures)
     if unknown := set(wanted) - set(measures):

@@ -53,9 +53,12 @@ size_t end_of_text(std::string_view body) {
 bool is_relaxed(const char* text, size_t size) {
     unsigned char dirty = 0;
     for (size_t i = 0; i < size; ++i) {
-        const bool blank = text[i] == ' ';
-        const bool meets = text[i + 1] == ' ' || text[i + 1] == '\t' || text[i + 1] == '\r';
-        dirty |= static_cast<unsigned char>((text[i] == '\t') | (blank & meets));
+        const char c = text[i], next = text[i + 1];
+        const auto tab = static_cast<unsigned char>(c == '\t');
+        const auto blank = static_cast<unsigned char>(c == ' ');
+        const auto end = static_cast<unsigned char>(next == '\r');
+        const auto more = static_cast<unsigned char>(next == ' ');
+        dirty |= tab | (blank & (end | more));  // a blank before a tab: the tab is seen itself
     }
     return dirty == 0;
 }
