@@ -87,6 +87,16 @@ def start_smtp_sink(folder, port):
                         f"127.60.0.1:{port}", 1000)
 
 
+def thread_seconds(pid, name):
+    """CPU of the threads whose names begin so, since they started."""
+    ticks = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith(name):
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / lab.TICKS
+
+
 def through(folder, name, messages, receiver, port, more=""):
     """`messages` jobs of one recipient through the engine to a receiver that listens on port already."""
     engine = Engine(folder, name, port, more)
@@ -96,12 +106,14 @@ def through(folder, name, messages, receiver, port, more=""):
     seconds = time.monotonic() - start
     cpu = engine.process.cpu_seconds() - before
     receiver_cpu = receiver.cpu_seconds() - receiver_before
+    signers_cpu = thread_seconds(engine.process.pid, "sign")
     if status["delivered"] != messages:
         raise lab.Failure(f"{name}: {status['delivered']} of {messages} delivered")
     result = {
         "accepted_per_second": accepted["rate_per_second"],
         "delivered_per_second": messages / seconds,
         "cpu_us": cpu / messages * 1e6,
+        "signers_cpu_us": signers_cpu / messages * 1e6,  # part of cpu_us
         "receiver_cpu_us": receiver_cpu / messages * 1e6,
         "peak_rss_mib": engine.process.peak_rss_bytes() / 2**20,
         "deferrals": status["deferrals"],
