@@ -26,6 +26,7 @@ class Letters;
 class Session;
 class TlsContext;
 class TlsSessions;
+class Worker;
 struct Mail;
 struct Outcome;
 
@@ -33,6 +34,7 @@ struct Outcome;
 struct TlsParts {
     std::shared_ptr<const TlsContext> context;
     TlsSessions& sessions;
+    Worker& worker;  // for the arithmetic of handshakes; keeps no order
 };
 
 struct SiteParts {

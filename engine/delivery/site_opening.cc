@@ -175,6 +175,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                                                   .tls_first = host.tls_first,
                                                   .tls = {.context = parts_.tls.context,
                                                           .sessions = &parts_.tls.sessions,
+                                                          .worker = &parts_.tls.worker,
                                                           .host = std::move(host.name),
                                                           .demand = std::move(demand)},
                                                   .credentials = policy_.credentials,

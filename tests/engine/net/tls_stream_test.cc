@@ -132,6 +132,33 @@ TEST(TlsStream, SaysWhatItHas) {
     EXPECT_EQ(to_string(ends.server.result()), "TLSv1.3 TLS_AES_256_GCM_SHA384 encrypted");
 }
 
+class CountingWorker final : public Worker {
+  public:
+    Task<> run(std::move_only_function<void()> work) override {
+        ++runs;
+        work();
+        co_return;
+    }
+    size_t backlog() const override { return 0; }
+    int runs = 0;
+};
+
+Task<> handshake_on(TlsStream& stream, Worker& worker, std::optional<Result<void>>& done) {
+    done = co_await stream.handshake(&worker);
+}
+
+TEST(TlsStream, DoesTheArithmeticOnAWorkerWhenItIsGivenOne) {
+    Ends ends(server_context(), 100);
+    CountingWorker worker;
+    ends.client.expect(host, {}, nullptr, nullptr);
+    ends.scope.spawn(handshake_on(ends.server, worker, ends.server_done));
+    ends.scope.spawn(handshake_on(ends.client, worker, ends.client_done));
+    ends.pair.run();
+    ASSERT_TRUE(ends.client_done && ends.server_done && ends.both());
+    EXPECT_GT(worker.runs, 3);
+    exchange(ends, ends.client, ends.server, 100);
+}
+
 struct Bad {
     const char* name;
     Authority::Wanted wanted;
