@@ -25,6 +25,7 @@ struct Words {
     std::string log_level = "info";
     std::string file;
     bool follow = false, offline = false;
+    bool new_password = false, api_key = false;
     EventsOptions events;
     CheckOptions check;
     SendOptions send;
@@ -50,14 +51,17 @@ std::optional<ClientOptions> client(const Words& words) {
     if (words.config_file.empty()) return ClientOptions{default_server, words.output()};
     const auto config = configuration(words.config_file);
     if (!config) return std::nullopt;
-    if (config->listen.http.empty()) {
+    const auto& listeners = config->listen.http;
+    const auto plain = std::ranges::find_if(
+        listeners, [](const std::string& address) { return !address.starts_with("tls:"); });
+    if (plain == listeners.end()) {
         fmt::print(stderr,
-                   "{}: [listen] http is empty, so nobody can ask the daemon; name an address with "
-                   "--server\n",
+                   "{}: [listen] http has no listener without TLS, so this command cannot ask the "
+                   "daemon; name an address with --server\n",
                    words.config_file);
         return std::nullopt;
     }
-    return ClientOptions{config->listen.http.front(), words.output()};
+    return ClientOptions{*plain, words.output()};
 }
 
 metrics::log::Level level_of(std::string_view word) {
@@ -92,6 +96,14 @@ int run_check(Words& words) {
     words.check.output = words.output();
     if (words.offline) words.check.domain.clear();
     return check(words.check);
+}
+
+int run_password(const Words& words) {
+    using What = PasswordOptions::What;
+    const What what = words.api_key        ? What::api_key
+                      : words.new_password ? What::new_password
+                                           : What::hash;
+    return password({what, words.output()});
 }
 
 void add_config(CLI::App& command, Words& words) {
@@ -171,6 +183,16 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
             });
         };
     });
+
+    auto* password_command = app.add_subcommand(
+        "password", "Hash a password, or make one or an API key, for the configuration");
+    auto* made = password_command->add_flag("--new", words.new_password,
+                                            "Make a password instead of reading one");
+    password_command
+        ->add_flag("--api-key", words.api_key, "Make an API key for a [[tenant]] instead")
+        ->excludes(made);
+    add_json(*password_command, words);
+    password_command->callback([&] { run = [&words] { return run_password(words); }; });
 
     auto* send_command = app.add_subcommand(
         "send", "Deliver one mail now, without the daemon, and show the conversation");

@@ -41,6 +41,14 @@ struct CheckOptions {
 };
 int check(const CheckOptions& options);
 
+struct PasswordOptions {
+    enum class What : uint8_t { hash, new_password, api_key };
+    What what = What::hash;  // of the password on standard input
+    Output output = Output::text;
+};
+/// Prints the line for [[credential]] or [[tenant]].
+int password(const PasswordOptions& options);
+
 struct SendOptions {
     std::string from, to, subject, text;
     std::optional<std::string> html;

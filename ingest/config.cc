@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "ingest/config_check.h"
 #include "ingest/config_reader.h"
 #include "ingest/setting.h"
 #include "ingest/setting_check.h"
@@ -128,6 +129,7 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::s
     const auto broken = read_settings(config, default_document(), default_origin);
     CHECK(broken.empty(), "a default in the table of settings breaks its own rules");
     auto problems = read_settings(config, text, file);
+    if (problems.empty()) problems = check_together(config, file);
     if (!problems.empty()) return std::unexpected(std::move(problems));
     add_warnings(config);
     sort_effective(config);

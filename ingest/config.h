@@ -11,13 +11,20 @@
 
 #include "engine/delivery/settings.h"
 #include "engine/message/dkim_entry.h"
+#include "ingest/tenants.h"
 #include "metrics/log.h"
 
 namespace ingest {
 
 struct Listen {
-    std::vector<std::string> http, smtp;  // "unix:/path", "127.0.0.1:8025"; loopback or Unix only
-    std::string metrics;                  // "ip:port"; empty: none
+    std::vector<std::string> http, smtp;    // "unix:/path", "127.0.0.1:8025", "tls:0.0.0.0:465"
+    std::vector<std::string> smtp_trusted;  // networks whose peers submit without AUTH
+    std::string metrics;                    // "ip:port"; empty: none
+};
+
+/// Of the listeners; what deliveries do is the engine's.
+struct ServerTls {
+    std::string certificate, key;  // files; empty: no TLS
 };
 
 struct Config {
@@ -28,6 +35,9 @@ struct Config {
     unsigned signers = 0;  // 0: one per core
     std::vector<engine::DkimEntry> dkim;
     Listen listen;
+    ServerTls tls;
+    std::vector<Tenant> tenants;
+    std::vector<Credential> credentials;
     std::vector<std::string> dns_servers;                       // "ip:port"; empty: the system's
     metrics::log::Level log_level = metrics::log::Level::info;  // of the command line
 

@@ -26,9 +26,8 @@ struct LaterKey {
     std::string_view section, key;  // key empty: the whole section
 };
 constexpr std::array later_keys = {
-
     LaterKey{"delivery", "dane"}, LaterKey{"delivery", "mta_sts"}, LaterKey{"source", ""},
-    LaterKey{"pool", ""},         LaterKey{"tenant", ""},
+    LaterKey{"pool", ""},         LaterKey{"tenant", "weight"},
 };
 
 bool is_later(std::string_view section, std::string_view key) {
@@ -186,7 +185,7 @@ class Reader {
         std::ranges::transform(lower, lower.begin(),
                                [](unsigned char c) { return std::tolower(c); });
         if (!label.contains('?') && !names.insert(lower).second) {
-            problem(table.get(section == "dkim" ? "selector" : "name")->source(),
+            problem(table.get(naming_key(section))->source(),
                     fmt::format("[[{}]] {} is there twice", section, shown(label)),
                     "make one of both");
         }
@@ -197,8 +196,12 @@ class Reader {
         } else if (section == "domain") {
             target.domain = &config_.delivery.domains.emplace_back();
             target.domain->limits = config_.delivery.limits;
-        } else {
+        } else if (section == "dkim") {
             target.dkim = &config_.dkim.emplace_back();
+        } else if (section == "tenant") {
+            target.tenant = &config_.tenants.emplace_back();
+        } else {
+            target.credential = &config_.credentials.emplace_back();
         }
         read_table(section, table, target, prefix);
     }
@@ -208,7 +211,7 @@ class Reader {
         const auto text = [&](std::string_view key) {
             return table[key].value_or(std::string("?"));
         };
-        if (section != "dkim") return text("name");
+        if (section != "dkim") return text(naming_key(section));
         const std::string tenant = table.contains("tenant") ? "." + text("tenant") : "";
         return fmt::format("{}.{}{}", text("selector"), text("domain"), tenant);
     }
@@ -241,7 +244,8 @@ class Reader {
         const std::string origin = file_ == default_origin
                                        ? std::string(default_origin)
                                        : fmt::format("{}:{}", file_, node.source().begin.line);
-        remember({fmt::format("{}.{}", prefix, setting.key), toml_text(node), origin});
+        const std::string text = setting.bounds.secret ? "\"(hidden)\"" : toml_text(node);
+        remember({fmt::format("{}.{}", prefix, setting.key), text, origin});
     }
 
     void remember(Config::Effective entry) {
@@ -260,7 +264,7 @@ class Reader {
     void bad_type(const Setting& setting, const toml::node& node) {
         problem(node.source(),
                 fmt::format("{} {}: {} is of another kind", brackets(setting.section), setting.key,
-                            shown(toml_text(node))),
+                            setting.bounds.secret ? "the value" : shown(toml_text(node))),
                 fmt::format("write {}", to_string(setting.type)));
     }
 
@@ -313,7 +317,9 @@ class Reader {
         }
         if (setting.bounds.check) {
             if (const auto why = setting.bounds.check(text->get())) {
-                bad(setting, node, fmt::format("\"{}\" {}", shown(text->get()), *why));
+                const std::string value =
+                    setting.bounds.secret ? "the value" : fmt::format("\"{}\"", shown(text->get()));
+                bad(setting, node, fmt::format("{} {}", value, *why));
             }
         }
         return text->get();

@@ -111,6 +111,7 @@ class Daemon {
     /// Reads the keys of these entries and puts them in force. The error names every problem.
     std::expected<void, std::string> use_keys(const std::vector<engine::DkimEntry>& entries);
     void reload();
+    std::expected<std::shared_ptr<const engine::TlsContext>, std::string> tls_of_listeners() const;
 
     const Config& config_;
     std::unique_ptr<storage::Store> store_;
@@ -162,6 +163,15 @@ void Daemon::reload() {
                         {"hint", "keys and [[dkim]] only; other settings take a restart"}});
 }
 
+std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tls_of_listeners()
+    const {
+    if (config_.tls.certificate.empty()) return nullptr;
+    auto context = engine::TlsContext::server(
+        {.certificate = config_.tls.certificate, .key = config_.tls.key});
+    if (!context) return std::unexpected("[tls]: " + context.error().what);
+    return std::move(*context);
+}
+
 std::expected<void, std::string> Daemon::start() {
     if (auto enough = raise_descriptor_limit(); !enough) return enough;
     if (auto ring = engine::UringReactor::probe(); !ring) return std::unexpected(ring.error().what);
@@ -180,8 +190,12 @@ std::expected<void, std::string> Daemon::start() {
                              "[delivery] tls_ca_file"}});
     }
 
+    auto listeners_tls = tls_of_listeners();
+    if (!listeners_tls) return std::unexpected(listeners_tls.error());
     const engine::ShardId count = shard_count();
-    shared_ = std::make_unique<NodeShared>(config_, std::move(*tls), *store_, count);
+    shared_ = std::make_unique<NodeShared>(
+        config_, NodeShared::Tls{.for_hosts = std::move(*tls), .of_us = std::move(*listeners_tls)},
+        *store_, count);
     if (auto keys = use_keys(config_.dkim); !keys) return keys;
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();

@@ -21,8 +21,10 @@ struct EventQuery {
     std::chrono::milliseconds wait{0};
     uint32_t types = 0;  // a bit per type; 0: all
     std::string campaign, to;
+    std::string tenant;  // whose events alone are shown; empty: everybody's
 
     bool takes(const storage::Event& event) const {
+        if (!tenant.empty() && event.tenant != tenant) return false;
         if (types != 0 && !(types & (1u << static_cast<unsigned>(event.type)))) return false;
         return (campaign.empty() || event.campaign == campaign) && (to.empty() || event.to == to);
     }
@@ -46,7 +48,7 @@ std::expected<uint32_t, std::string> read_types(std::string_view list) {
 }
 
 std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request) {
-    EventQuery out;
+    EventQuery out{.tenant = request.tenant};
     BadRequest bad;
     const auto wrong = [&](const std::string& name, std::string message) {
         bad.errors.push_back({"parameter.value", std::move(message), "?" + name, {}});

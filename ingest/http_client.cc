@@ -9,6 +9,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -83,6 +84,9 @@ class Exchange {
     std::string head() const {
         std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n",
                                        call_.method, call_.target);
+        // Not an option: options can be seen by everybody on the host.
+        if (const char* key = std::getenv("SLUICE_API_KEY"))
+            text += fmt::format("Authorization: Bearer {}\r\n", key);
         for (const auto& [name, value] : call_.fields)
             text += fmt::format("{}: {}\r\n", name, value);
         if (call_.next_piece) {

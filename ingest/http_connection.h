@@ -41,6 +41,7 @@ struct HttpRequest {
         query;  // percent-decoded, in order; '+' stays '+'
     std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
     std::optional<uint64_t> content_length;                   // unknown when chunked
+    std::string tenant;  // whose key came with it; empty: nobody's, and it may speak for all
 
     /// Empty when there is none.
     std::string_view field(std::string_view lower_case_name) const;
@@ -89,7 +90,7 @@ class HttpConnection {
     engine::Task<> end_stream();
     engine::Instant input_ended() const {
         return input_ended_;
-    }                                        // the last byte of header or body came
+    }  // the last byte of header or body came
     bool broken() const { return broken_; }  // the peer is gone: writing is in vain
 
     /// Ends the exchange: drops a small rest of the body, or closes. False when the connection is

@@ -10,6 +10,7 @@
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/shards.h"
 #include "engine/reactor/worker.h"
+#include "ingest/api_keys.h"
 #include "ingest/idempotency.h"
 #include "ingest/job_json.h"
 #include "metrics/metric.h"
@@ -28,6 +29,7 @@ struct HttpContext {
     metrics::Registry& metrics;
     IdempotencyKeys& idempotency;  // one for the whole daemon
     const bool& draining;
+    const ApiKeys& api_keys;
     std::string node_name;
     std::string version;
     JobReader reader{};  // its buffers serve one small request after the other

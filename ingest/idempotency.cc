@@ -84,4 +84,20 @@ KeyLease::~KeyLease() {
     });
 }
 
+Task<PastUse> reserve_key(KeyLease* lease, KeyDesk desk, storage::IdempotencyRecord wanted,
+                          storage::WallTime now) {
+    using Kind = PastUse::Kind;
+    const auto leased = co_await lease->acquire(wanted.tenant, wanted.key, wanted.digest);
+    if (leased == KeyLease::Result::other_body) co_return PastUse{Kind::other_body, {}};
+    if (leased == KeyLease::Result::busy) co_return PastUse{Kind::busy, {}};
+    // Under the lease nobody else decides about the key.
+    storage::Result<std::optional<storage::IdempotencyRecord>> found;
+    co_await desk.worker.run(
+        [&] { found = desk.store.idempotency(wanted.tenant, wanted.key, now); });
+    if (!found) co_return PastUse{Kind::failed, found.error().what};
+    if (!*found) co_return PastUse{};
+    if ((*found)->digest != wanted.digest) co_return PastUse{Kind::other_body, {}};
+    co_return PastUse{Kind::same, std::move((*found)->answer)};
+}
+
 }  // namespace ingest

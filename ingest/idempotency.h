@@ -1,8 +1,9 @@
-// Idempotency keys in flight: two requests with one key must not both store. A key is reserved on
-// the shard hash(tenant, key), by message and without a lock; what earlier requests with it
-// answered is in the store.
+// Idempotency keys: two requests with one key must not both store. A key is reserved on the shard
+// hash(tenant, key), by message and without a lock; what earlier requests with it answered is in
+// the store.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
 #include <memory>
 #include <string>
@@ -11,6 +12,8 @@
 
 #include "engine/reactor/shards.h"
 #include "engine/reactor/task.h"
+#include "engine/reactor/worker.h"
+#include "storage/store.h"
 
 namespace ingest {
 
@@ -60,5 +63,33 @@ class KeyLease {
     std::string name_;
     bool held_ = false;
 };
+
+/// How long a key is remembered.
+inline constexpr std::chrono::hours idempotency_kept{24};
+
+/// What a shard needs to use keys. Everything outlives it.
+struct KeyDesk {
+    IdempotencyKeys& keys;
+    engine::Post& post;
+    engine::Worker& worker;  // for reads of the store
+    storage::Store& store;
+};
+
+/// What became of a key before.
+struct PastUse {
+    enum class Kind : uint8_t {
+        none,        // ours now: store the record together with the job, while the lease is held
+        same,        // `text` is what was answered then
+        other_body,  // it was used, or is being used, for something else
+        busy,        // too many wait for it
+        failed       // the store cannot be read; `text` says why
+    };
+    Kind kind = Kind::none;
+    std::string text;
+};
+
+/// Reserves the key for `lease` and looks it up. Once per lease.
+engine::Task<PastUse> reserve_key(KeyLease* lease, KeyDesk desk, storage::IdempotencyRecord wanted,
+                                  storage::WallTime now);
 
 }  // namespace ingest

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "ingest/digest.h"
 #include "ingest/json_out.h"
 #include "ingest/messages_api.h"
 #include "storage/ids.h"
@@ -22,8 +23,8 @@ std::string_view without_line_end(std::string_view line) {
 }
 }  // namespace
 
-JobStream::JobStream(HttpConnection& connection, HttpContext& context, Ids ids)
-    : connection_(connection), context_(context), ids_(ids) {}
+JobStream::JobStream(HttpConnection& connection, HttpContext& context, std::string tenant, Ids ids)
+    : connection_(connection), context_(context), tenant_(std::move(tenant)), ids_(ids) {}
 
 // ---- reading
 
@@ -97,6 +98,11 @@ JobStream::Pause JobStream::take_job(std::expected<ParsedJob, BadRequest> parsed
     if (!parsed) {
         refused_job_line_ = line_;
         reject_line(line_, {}, parsed.error().errors);
+        return Pause::input_ended;
+    }
+    if (auto wrong = settle_tenant(tenant_, *parsed)) {
+        refused_job_line_ = line_;
+        reject_line(line_, {}, {std::move(*wrong)});
         return Pause::input_ended;
     }
     refused_job_line_ = 0;
@@ -432,7 +438,7 @@ Task<> stream_jobs(HttpConnection& connection, const HttpRequest& request, HttpC
                   "Idempotency-Key",
                   "put \"idempotency_key\" into each job's line, beside its recipients"}));
     }
-    JobStream stream(connection, context,
+    JobStream stream(connection, context, request.tenant,
                      ids && *ids != "false" ? JobStream::Ids::yes : JobStream::Ids::no);
     co_await stream.run();
 }

@@ -30,7 +30,8 @@ struct StreamLimits {
 class JobStream {
   public:
     enum class Ids : uint8_t { no, yes };
-    JobStream(HttpConnection& connection, HttpContext& context, Ids ids);
+    /// `tenant`: whose key came; empty: any.
+    JobStream(HttpConnection& connection, HttpContext& context, std::string tenant, Ids ids);
     JobStream(const JobStream&) = delete;
     JobStream& operator=(const JobStream&) = delete;
     engine::Task<> run();
@@ -86,6 +87,7 @@ class JobStream {
 
     HttpConnection& connection_;
     HttpContext& context_;
+    const std::string tenant_;
     const Ids ids_;
     engine::Scope scope_;
 

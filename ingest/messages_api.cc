@@ -1,11 +1,11 @@
 #include "ingest/messages_api.h"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <openssl/evp.h>
+#include <algorithm>
 
 #include <array>
 
+#include "ingest/digest.h"
 #include "ingest/job_stream.h"
 #include "ingest/json_out.h"
 #include "metrics/catalog.h"
@@ -22,7 +22,6 @@ namespace {
 // Parsing this much takes about 100 µs: more goes to the worker, so that the shard can send
 // meanwhile.
 constexpr size_t parse_here_bytes_max = 64 << 10;
-constexpr std::chrono::hours idempotency_kept{24};
 
 /// What one POST asks for beside its body.
 struct Wishes {
@@ -107,15 +106,6 @@ HttpAnswer dry_run_answer(const ParsedJob& parsed) {
     return {.status = 200, .body = std::move(body) + "\n"};
 }
 
-HttpAnswer stored_answer(const storage::IdempotencyRecord& record, const std::string& digest) {
-    if (record.digest == digest) {
-        return {.status = 202, .body = record.answer, .fields = {{"Idempotent-Replay", "true"}}};
-    }
-    return to_answer(
-        409, {"idempotency.conflict", "this key was used with another request within 24 hours",
-              "Idempotency-Key", "a new request needs a new key"});
-}
-
 Task<HttpAnswer> store(ParsedJob parsed, std::string text,
                        std::vector<storage::IdempotencyRecord> records, HttpContext* context) {
     const size_t recipients = parsed.recipients.size();
@@ -148,6 +138,7 @@ Task<HttpAnswer> submit(HttpConnection* connection, const HttpRequest* request,
         });
     }
     if (!parsed) co_return to_answer(parsed.error());
+    if (auto wrong = settle_tenant(request->tenant, *parsed)) co_return to_answer(403, *wrong);
     if (auto wrong = settle_key(*request, *parsed)) co_return *std::move(wrong);
     if (wishes->dry_run) co_return dry_run_answer(*parsed);
     if (parsed->recipients.empty()) {
@@ -180,6 +171,9 @@ std::string_view reason_of(int status) {
             return "syntax";
         case 408:
             return "timeout";
+        case 401:
+        case 403:
+            return "tenant";
         case 409:
             return "idempotency";
         case 413:
@@ -213,6 +207,18 @@ std::string_view refusal_code(Refusal::Why why) {
     return "unavailable";
 }
 
+std::optional<ApiError> settle_tenant(std::string_view tenant, ParsedJob& parsed) {
+    std::string& named = parsed.open->job.tenant;
+    if (tenant.empty() || named == tenant) return std::nullopt;
+    // What a request does not say reads "default".
+    if (named != "default") {
+        return ApiError{"tenant.other", "the API key is another tenant's", "tenant",
+                        "leave it out, or use that tenant's key"};
+    }
+    named = tenant;
+    return std::nullopt;
+}
+
 HttpAnswer refused_answer(const Refusal& refusal) {
     const int status = refusal.why == Refusal::Why::queue_full ? 429 : 503;
     auto answer = to_answer(
@@ -222,20 +228,6 @@ HttpAnswer refused_answer(const Refusal& refusal) {
                  refusal.limit.empty() ? "send it again later" : "the limit is " + refusal.limit});
     answer.fields.emplace_back("Retry-After", std::to_string(refusal.retry_after.count()));
     return answer;
-}
-
-std::string sha256(std::initializer_list<std::string_view> parts) {
-    std::string digest(32, '\0');
-    EVP_MD_CTX* hash = EVP_MD_CTX_new();
-    EVP_DigestInit_ex(hash, EVP_sha256(), nullptr);
-    for (const std::string_view part : parts) {
-        const uint64_t bytes = part.size();  // so that no two lists of parts read the same
-        EVP_DigestUpdate(hash, &bytes, sizeof bytes);
-        EVP_DigestUpdate(hash, part.data(), part.size());
-    }
-    EVP_DigestFinal_ex(hash, reinterpret_cast<unsigned char*>(digest.data()), nullptr);
-    EVP_MD_CTX_free(hash);
-    return digest;
 }
 
 void append_rejected(std::string& out, const Rejected& rejected) {
@@ -277,27 +269,40 @@ void count_rejected(HttpContext& context, std::string_view reason, uint64_t time
     context.metrics.counter(metrics::catalog::ingest_rejected, {"http", reason}).add(times);
 }
 
-/// Under the lease of its key nobody else decides about it.
 Task<HttpAnswer> store_once(ParsedJob parsed, std::string text, std::string digest,
                             HttpContext* context) {
-    const std::string tenant = parsed.open->job.tenant;
-    const std::string key = parsed.idempotency_key;
+    storage::IdempotencyRecord record{.tenant = parsed.open->job.tenant,
+                                      .key = parsed.idempotency_key,
+                                      .digest = std::move(digest),
+                                      .answer = text,
+                                      .expires = context->intake.now() + idempotency_kept};
     KeyLease lease(context->idempotency, context->post);
-    const auto leased = co_await lease.acquire(tenant, key, digest);
-    if (leased == KeyLease::Result::other_body) co_return stored_answer({}, digest);
-    if (leased == KeyLease::Result::busy) {
-        auto answer = to_answer(429, {"idempotency.busy", "too many requests with this key at once",
-                                      "Idempotency-Key", "wait for the first of them"});
-        answer.fields.emplace_back("Retry-After", "1");
-        co_return answer;
+    PastUse past = co_await reserve_key(
+        &lease, {context->idempotency, context->post, context->worker, context->store}, record,
+        context->intake.now());
+    switch (past.kind) {
+        case PastUse::Kind::none:
+            break;
+        case PastUse::Kind::same:
+            co_return HttpAnswer{.status = 202,
+                                 .body = std::move(past.text),
+                                 .fields = {{"Idempotent-Replay", "true"}}};
+        case PastUse::Kind::other_body:
+            co_return to_answer(409, {"idempotency.conflict",
+                                      "this key was used with another request within 24 hours",
+                                      "Idempotency-Key", "a new request needs a new key"});
+        case PastUse::Kind::busy: {
+            auto answer =
+                to_answer(429, {"idempotency.busy", "too many requests with this key at once",
+                                "Idempotency-Key", "wait for the first of them"});
+            answer.fields.emplace_back("Retry-After", "1");
+            co_return answer;
+        }
+        case PastUse::Kind::failed:
+            co_return to_answer(503, {"storage.failed", std::move(past.text), {}, {}});
     }
-    const storage::WallTime now = context->intake.now();
-    storage::Result<std::optional<storage::IdempotencyRecord>> found;
-    co_await context->worker.run([&] { found = context->store.idempotency(tenant, key, now); });
-    if (!found) co_return to_answer(503, {"storage.failed", found.error().what, {}, {}});
-    if (*found) co_return stored_answer(**found, digest);
     std::vector<storage::IdempotencyRecord> records;
-    records.push_back({tenant, key, std::move(digest), text, now + idempotency_kept});
+    records.push_back(std::move(record));
     co_return co_await store(std::move(parsed), std::move(text), std::move(records), context);
 }
 

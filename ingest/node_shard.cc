@@ -6,6 +6,7 @@
 #include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
 #include "ingest/http_api.h"
+#include "ingest/secured_stream.h"
 #include "ingest/version.h"
 #include "metrics/catalog.h"
 #include "metrics/log.h"
@@ -22,6 +23,7 @@ constexpr auto ingest_grace = std::chrono::seconds(3);  // for requests in hand 
 constexpr auto drain_margin =
     std::chrono::seconds(4);                // of the bound, for what is cut to be committed
 constexpr size_t connections_max = 10'000;  // of one shard's ingest
+constexpr size_t turned_away_max = 1'000;   // beyond them, who are told so
 
 unsigned signer_count(const Config& config) {
     return config.signers == 0 ? std::max(1u, std::thread::hardware_concurrency()) : config.signers;
@@ -31,17 +33,29 @@ std::string thread_name(const char* what, engine::ShardId id) {
     return what + std::to_string(id);
 }
 
+std::vector<engine::AddressRange> networks(const std::vector<std::string>& texts) {
+    std::vector<engine::AddressRange> ranges;
+    for (const std::string& text : texts) {
+        const auto range = engine::AddressRange::parse(text);
+        CHECK(range.has_value(), "a network that the configuration's check let pass is none");
+        ranges.push_back(*range);
+    }
+    return ranges;
+}
+
 }  // namespace
 
-NodeShared::NodeShared(const Config& from, std::shared_ptr<const engine::TlsContext> for_hosts,
-                       storage::Store& with, engine::ShardId count)
+NodeShared::NodeShared(const Config& from, Tls contexts, storage::Store& with,
+                       engine::ShardId count)
     : config(from),
       settings(std::make_shared<const engine::Settings>(from.delivery)),
-      tls(std::move(for_hosts)),
+      tls(std::move(contexts.for_hosts)),
       store(with),
       signers("sign", signer_count(from), count),
       exchange(count),
       idempotency(count),
+      access{.trusted = networks(from.listen.smtp_trusted), .tls = std::move(contexts.of_us)},
+      api_keys(from.tenants),
       directory(count),
       shards(count) {}
 
@@ -89,6 +103,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
                  shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
                  shared.tls}),
+      key_desk_{shared.idempotency, post_, reads_, shared.store},
       http_{.reactor = *reactor_,
             .post = post_,
             .worker = reads_,
@@ -99,13 +114,16 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
             .metrics = metrics_,
             .idempotency = shared.idempotency,
             .draining = draining_,
+            .api_keys = shared.api_keys,
             .node_name = shared.settings->node_name,
             .version = version},
       smtp_{.clock = *reactor_,
             .worker = reads_,
             .intake = delivery_.intake(),
             .metrics = metrics_,
-            .draining = draining_},
+            .draining = draining_,
+            .access = shared.access,
+            .keys = &key_desk_},
       second_(*reactor_),
       watch_(std::make_unique<TurnWatch>(*this)) {
     shared.exchange.attach(id, *reactor_);
@@ -113,23 +131,36 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
     shared.directory[id] = &delivery_;
     shared.shards[id] = this;
     reactor_->add_source(*watch_);
+    if (id == 0 && !shared.config.credentials.empty()) {
+        passwords_.emplace(*reactor_, "passwords");
+        logins_.emplace(*reactor_, *passwords_, shared.config.credentials);
+        shared.logins = &*logins_;
+    }
+    if (shared.logins) {
+        login_desk_.emplace(post_, shared.exchange.post(0), *shared.logins);
+        smtp_.logins = &*login_desk_;
+    }
 }
 
 NodeShard::~NodeShard() = default;
 
 engine::Result<void> NodeShard::listen() {
-    const auto open = [this](const std::string& text, Protocol protocol) -> engine::Result<void> {
-        const auto address = engine::SocketAddress::parse(text);
+    const auto open = [this](const std::string& text,
+                             Door::Protocol protocol) -> engine::Result<void> {
+        const bool tls = text.starts_with("tls:");
+        const auto address =
+            engine::SocketAddress::parse(std::string_view(text).substr(tls ? 4 : 0));
         if (!address) return engine::failure(engine::Errc::protocol, text + " is no address");
         auto listener = engine::Listener::open(*reactor_, *address);
         if (!listener) return std::unexpected(std::move(listener).error());
-        listeners_.emplace_back(std::move(*listener), protocol);
+        listeners_.emplace_back(std::move(*listener),
+                                Door{protocol, tls ? SmtpPort::tls : SmtpPort::plain});
         return {};
     };
     for (const std::string& address : shared_.config.listen.http)
-        if (auto opened = open(address, Protocol::http); !opened) return opened;
+        if (auto opened = open(address, Door::Protocol::http); !opened) return opened;
     for (const std::string& address : shared_.config.listen.smtp)
-        if (auto opened = open(address, Protocol::smtp); !opened) return opened;
+        if (auto opened = open(address, Door::Protocol::smtp); !opened) return opened;
     return {};
 }
 
@@ -139,8 +170,8 @@ void NodeShard::start(Queues queues) {
         [this, queues = std::move(queues)]() mutable {
             delivery_.start(std::move(queues));
             background_.spawn(publish());
-            for (auto& [listener, protocol] : listeners_)
-                listening_.spawn(accept_from(*listener, protocol));
+            for (auto& [listener, door] : listeners_)
+                listening_.spawn(accept_from(*listener, door));
         });
 }
 
@@ -153,7 +184,7 @@ bool NodeShard::at_rest() const {
     return connections_.running() == 0 && background_.running() == 0 && delivery_.at_rest();
 }
 
-Task<> NodeShard::accept_from(engine::Listener& listener, Protocol protocol) {
+Task<> NodeShard::accept_from(engine::Listener& listener, Door door) {
     for (;;) {
         const auto fd = co_await listener.accept();
         if (!fd) {
@@ -165,26 +196,65 @@ Task<> NodeShard::accept_from(engine::Listener& listener, Protocol protocol) {
         // listener only.
         NodeShard* next = shared_.shards[next_shard_];
         next_shard_ = static_cast<engine::ShardId>((next_shard_ + 1) % shared_.shards.size());
-        post_.send(next->id_,
-                   [next, socket = *fd, protocol] { next->take_connection(socket, protocol); });
+        post_.send(next->id_, [next, arrived = arrival(*fd, door)]() mutable {
+            next->take_connection(std::move(arrived));
+        });
     }
 }
 
-void NodeShard::take_connection(int fd, Protocol protocol) {
-    if (draining_ || connections_.running() >= connections_max) {
-        reactor_->close_socket(fd);
-        return;
+/// On the shard that accepts, which knows how many connections the peer has.
+NodeShard::Arrival NodeShard::arrival(int fd, Door door) {
+    Arrival arrived{.fd = fd, .door = door, .peer = engine::peer_name(*reactor_, fd)};
+    const auto address = engine::SocketAddress::parse(arrived.peer);
+    if (!address || address->is_loopback() || shared_.access.trusts(address->ip())) return arrived;
+    std::string network = peer_network(arrived.peer);
+    if (shared_.peers.take(network)) {
+        arrived.counted_as = std::move(network);
+    } else {
+        arrived.refused = "too many connections from your address; close some";
     }
-    connections_.spawn(serve_connection(fd, protocol));
+    return arrived;
 }
 
-Task<> NodeShard::serve_connection(int fd, Protocol protocol) {
-    auto stream =
-        std::make_unique<engine::TcpStream>(*reactor_, fd, engine::peer_name(*reactor_, fd));
-    if (protocol == Protocol::http)
-        co_await serve_http(http_streams_.track(std::move(stream)), http_);
-    else
-        co_await serve_smtp(std::move(stream), &smtp_);
+void NodeShard::take_connection(Arrival arrived) {
+    const size_t open = connections_.running();
+    if (open >= connections_max) arrived.refused = "too many connections; come again";
+    // Who is turned away takes a moment, too.
+    if (draining_ || open >= connections_max + turned_away_max) {
+        reactor_->close_socket(arrived.fd);
+        return give_back(arrived.counted_as);
+    }
+    connections_.spawn(serve_connection(std::move(arrived)));
+}
+
+void NodeShard::give_back(const std::string& counted_as) {
+    if (counted_as.empty()) return;
+    post_.send(0, [shared = &shared_, counted_as] { shared->peers.release(counted_as); });
+}
+
+Task<> NodeShard::serve_connection(Arrival arrived) {
+    co_await serve_arrival(&arrived);
+    give_back(arrived.counted_as);
+}
+
+Task<> NodeShard::serve_arrival(const Arrival* arrived) {
+    std::unique_ptr<engine::Stream> stream =
+        std::make_unique<engine::TcpStream>(*reactor_, arrived->fd, arrived->peer);
+    const Door door = arrived->door;
+    if (door.protocol == Door::Protocol::smtp) {
+        if (!arrived->refused) co_return co_await serve_smtp(std::move(stream), &smtp_, door.port);
+        if (door.port == SmtpPort::plain)
+            co_await refuse_smtp(std::move(stream), &smtp_, arrived->refused);
+        co_return;
+    }
+    if (arrived->refused) co_return;
+    stream = http_streams_.track(std::move(stream));
+    if (door.port == SmtpPort::tls) {
+        stream = co_await secure_stream(std::move(stream), shared_.access.tls, &reads_,
+                                        reactor_->now() + SmtpLimits::handshake);
+        if (!stream) co_return;
+    }
+    co_await serve_http(std::move(stream), http_);
 }
 
 /// Makes the shard's state readable for other threads, once a second.
@@ -238,7 +308,7 @@ Task<engine::DeliveryStatus> NodeShard::status() {
 Task<> NodeShard::drain() {
     draining_ = true;
     second_.notify_all();
-    for (auto& [listener, protocol] : listeners_) listener->close();
+    for (auto& [listener, door] : listeners_) listener->close();
     co_await listening_.join();
     engine::Scope ending;
     ending.spawn(end_ingest());

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/delivery/delivery_shard.h"
@@ -19,6 +21,7 @@
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
 #include "ingest/open_streams.h"
+#include "ingest/peer_connections.h"
 #include "ingest/smtp_server.h"
 
 namespace ingest {
@@ -27,8 +30,11 @@ class NodeShard;
 
 /// What all shards share. The daemon owns it; it outlives them.
 struct NodeShared {
-    NodeShared(const Config& from, std::shared_ptr<const engine::TlsContext> for_hosts,
-               storage::Store& with, engine::ShardId shards);
+    struct Tls {
+        std::shared_ptr<const engine::TlsContext> for_hosts;
+        std::shared_ptr<const engine::TlsContext> of_us;  // what listeners show; null: none
+    };
+    NodeShared(const Config& from, Tls contexts, storage::Store& with, engine::ShardId shards);
 
     const Config& config;
     std::shared_ptr<const engine::Settings> settings;
@@ -40,6 +46,10 @@ struct NodeShared {
     engine::WorkerPool signers;
     engine::Exchange exchange;
     IdempotencyKeys idempotency;
+    const SmtpAccess access;
+    const ApiKeys api_keys;
+    PeerConnections peers;             // of the shard that accepts: the first
+    Logins* logins = nullptr;          // likewise; null: nobody can log in
     engine::ShardDirectory directory;  // filled before the first shard starts
     std::vector<NodeShard*> shards;
     std::atomic<unsigned> drained{0};  // shards that have nothing left to do
@@ -71,14 +81,29 @@ class NodeShard final : engine::Node {
     engine::DeliveryShard& delivery() { return delivery_; }
 
   private:
-    enum class Protocol : uint8_t { http, smtp };
+    struct Door {
+        enum class Protocol : uint8_t { http, smtp };
+        Protocol protocol{};
+        SmtpPort port = SmtpPort::plain;
+    };
+    /// A connection that was accepted, on its way to the shard that will serve it.
+    struct Arrival {
+        int fd = -1;
+        Door door;
+        std::string peer;
+        std::string counted_as;         // peer_network(); empty: it is not counted
+        const char* refused = nullptr;  // why it gets no further
+    };
     /// Looks in once a turn: at the stop flag, and at how long the turn took.
     class TurnWatch;
 
     engine::Task<engine::DeliveryStatus> status() override;
-    engine::Task<> accept_from(engine::Listener& listener, Protocol protocol);
-    void take_connection(int fd, Protocol protocol);
-    engine::Task<> serve_connection(int fd, Protocol protocol);
+    engine::Task<> accept_from(engine::Listener& listener, Door door);
+    Arrival arrival(int fd, Door door);
+    void take_connection(Arrival arrived);
+    void give_back(const std::string& counted_as);
+    engine::Task<> serve_connection(Arrival arrived);
+    engine::Task<> serve_arrival(const Arrival* arrived);
     engine::Task<> publish();
     engine::Task<> drain();
     engine::Task<> end_ingest();
@@ -94,9 +119,13 @@ class NodeShard final : engine::Node {
     std::unique_ptr<engine::CaresClient> dns_;
     engine::DeliveryShard delivery_;
     bool draining_ = false;
+    std::optional<engine::ThreadWorker> passwords_;  // of the shard that has the logins
+    std::optional<Logins> logins_;
+    std::optional<LoginDesk> login_desk_;
+    KeyDesk key_desk_;
     HttpContext http_;
     SmtpServerContext smtp_;
-    std::vector<std::pair<std::unique_ptr<engine::Listener>, Protocol>> listeners_;
+    std::vector<std::pair<std::unique_ptr<engine::Listener>, Door>> listeners_;
     engine::ShardId next_shard_ = 0;  // that a connection is handed to
     OpenStreams http_streams_;
     engine::Signal second_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ingest/password_hash.h"
 #include "ingest/setting_check.h"
 
 namespace ingest {
@@ -119,17 +120,25 @@ const std::array table = {
             Type::texts,
             R"(["unix:/run/sluice/ingest.sock", "127.0.0.1:8025"])",
             Reload::restart,
-            {.check = check_local_listener},
-            "HTTP: submission, events, status. Unix sockets and loopback.",
+            {.check = check_http_listener},
+            "HTTP: submission, events, status. Unix sockets, loopback; tls:ip:port for others.",
             [](T to, V v) { to.config.listen.http = std::move(v.texts); }},
     Setting{"listen",
             "smtp",
             Type::texts,
             R"(["127.0.0.1:2587"])",
             Reload::restart,
-            {.check = check_local_listener},
-            "SMTP submission. Unix sockets and loopback.",
+            {.check = check_smtp_listener},
+            "SMTP submission: ip:port, tls:ip:port (TLS from the first octet), unix:/path.",
             [](T to, V v) { to.config.listen.smtp = std::move(v.texts); }},
+    Setting{"listen",
+            "smtp_trusted",
+            Type::texts,
+            R"(["127.0.0.0/8", "::1"])",
+            Reload::restart,
+            {.check = check_trusted_network},
+            "Networks whose hosts submit by SMTP without AUTH, for any tenant.",
+            [](T to, V v) { to.config.listen.smtp_trusted = std::move(v.texts); }},
     Setting{"listen",
             "metrics",
             Type::text,
@@ -138,6 +147,23 @@ const std::array table = {
             {.check = check_listener},
             "The page for Prometheus; \"\": none.",
             [](T to, V v) { to.config.listen.metrics = std::move(v.text); }},
+
+    Setting{"tls",
+            "certificate",
+            Type::text,
+            "\"\"",
+            Reload::restart,
+            {},
+            "PEM file that our listeners show: the host's own certificate, then the chain.",
+            [](T to, V v) { to.config.tls.certificate = std::move(v.text); }},
+    Setting{"tls",
+            "key",
+            Type::text,
+            "\"\"",
+            Reload::restart,
+            {},
+            "PEM file of its private key, without a passphrase.",
+            [](T to, V v) { to.config.tls.key = std::move(v.text); }},
 
     Setting{"dns",
             "servers",
@@ -554,6 +580,49 @@ const std::array table = {
             {.check = check_tenant},
             "Only this tenant's mail; without it everybody's.",
             [](T to, V v) { to.dkim->tenant = std::move(v.text); }},
+
+    Setting{"tenant",
+            "name",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_tenant, .required = true},
+            "Names the tenant in jobs, events and the ledger.",
+            [](T to, V v) { to.tenant->name = std::move(v.text); }},
+    Setting{"tenant",
+            "api_key_sha256",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_sha256, .secret = true},
+            "SHA-256, in hex, of the key that it sends as \"Authorization: Bearer\"; `sluice "
+            "password --api-key` makes both.",
+            [](T to, V v) { to.tenant->api_key_sha256 = octets_of_hex(v.text); }},
+
+    Setting{"credential",
+            "user",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_user_name, .required = true},
+            "User name for AUTH.",
+            [](T to, V v) { to.credential->user = std::move(v.text); }},
+    Setting{"credential",
+            "password_hash",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = wrong_password_hash, .required = true, .secret = true},
+            "Hash of the password, by `sluice password` or of crypt(3): yescrypt, bcrypt, SHA-512.",
+            [](T to, V v) { to.credential->password_hash = std::move(v.text); }},
+    Setting{"credential",
+            "tenant",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_tenant, .required = true},
+            "The [[tenant]] that it submits for.",
+            [](T to, V v) { to.credential->tenant = std::move(v.text); }},
 };
 }  // namespace
 
@@ -562,7 +631,13 @@ std::span<const Setting> settings() {
 }
 
 bool is_repeated(std::string_view section) {
-    return section == "provider" || section == "domain" || section == "dkim";
+    return section == "provider" || section == "domain" || section == "dkim" ||
+           section == "tenant" || section == "credential";
+}
+
+std::string_view naming_key(std::string_view section) {
+    if (section == "dkim") return "selector";
+    return section == "credential" ? "user" : "name";
 }
 
 std::string_view to_string(Setting::Type type) {

@@ -31,6 +31,8 @@ struct SettingTarget {
     engine::Provider* provider = nullptr;
     engine::DomainSettings* domain = nullptr;
     engine::DkimEntry* dkim = nullptr;
+    Tenant* tenant = nullptr;
+    Credential* credential = nullptr;
 };
 
 struct Setting {
@@ -43,6 +45,7 @@ struct Setting {
         uint64_t least = 0, most = UINT64_MAX;  // of an integer, of milliseconds, of bytes
         Check check = nullptr;                  // of a text, or of each one in a list
         bool required = false;                  // in every entry of a repeated section
+        bool secret = false;                    // its value is shown to nobody
     };
 
     std::string_view section, key;
@@ -55,8 +58,10 @@ struct Setting {
 };
 
 std::span<const Setting> settings();
-/// [[provider]], [[domain]], [[dkim]]: sections that may come many times.
+/// [[provider]], [[domain]], [[tenant]]…: sections that may come many times.
 bool is_repeated(std::string_view section);
+/// The key that names an entry: "name", "user" of a [[credential]], "selector" of a [[dkim]].
+std::string_view naming_key(std::string_view section);
 std::string_view to_string(Setting::Type type);  // for people: "a duration"
 
 }  // namespace ingest

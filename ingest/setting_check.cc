@@ -76,14 +76,19 @@ std::optional<std::string> check_host_name(const std::string& text) {
     return "is no full host name; write one such as out1.example.com";
 }
 
-std::optional<std::string> check_local_listener(const std::string& text) {
+std::optional<std::string> check_smtp_listener(const std::string& text) {
     if (text.starts_with("unix:")) return check_unix_path(std::string_view(text).substr(5));
-    const auto address = engine::SocketAddress::parse(text);
-    if (!address) return "is no address to listen on; write ip:port or unix:/path";
-    if (address->is_loopback()) return std::nullopt;
-    return "is not loopback, and this version has no TLS and no authentication for strangers; "
-           "listen on 127.0.0.1 or a "
-           "Unix socket";
+    const std::string address = text.starts_with("tls:") ? text.substr(4) : text;
+    if (!address.starts_with("unix:") && engine::SocketAddress::parse(address)) return std::nullopt;
+    return "is no address to listen on; write ip:port, tls:ip:port or unix:/path";
+}
+
+std::optional<std::string> check_http_listener(const std::string& text) {
+    if (auto wrong = check_smtp_listener(text)) return wrong;
+    if (text.starts_with("unix:") || text.starts_with("tls:")) return std::nullopt;
+    if (engine::SocketAddress::parse(text)->is_loopback()) return std::nullopt;
+    return "is not loopback, and keys and mail would travel in the clear; write tls:" + text +
+           ", or listen on 127.0.0.1 or a Unix socket";
 }
 
 std::optional<std::string> check_listener(const std::string& text) {
@@ -108,6 +113,12 @@ std::optional<std::string> check_network(const std::string& text) {
         whole_number(std::string_view(text).substr(slash + 1), bits_max).has_value();
     if (is_ip(ip) && good_bits) return std::nullopt;
     return "is no address and no network; write ip or ip/bits, such as 10.0.0.0/8 or fd00::/8";
+}
+
+std::optional<std::string> check_trusted_network(const std::string& text) {
+    if (auto wrong = check_network(text)) return wrong;
+    if (!text.ends_with("/0")) return std::nullopt;
+    return "is everybody: this would be an open relay; name the networks of your own hosts";
 }
 
 std::optional<std::string> check_route_host(const std::string& whole) {
@@ -224,6 +235,30 @@ std::optional<std::string> check_tenant(const std::string& text) {
     if (!text.empty() && text.size() <= tenant_max && std::ranges::all_of(text, allowed))
         return std::nullopt;
     return "is no name of a tenant: 1 to 64 of A-Z, a-z, 0-9 and . _ - : / + @ =";
+}
+
+std::optional<std::string> check_user_name(const std::string& text) {
+    constexpr size_t name_max = 255;
+    const auto printable = [](char c) { return c > ' ' && c != 0x7f; };
+    if (!text.empty() && text.size() <= name_max && std::ranges::all_of(text, printable))
+        return std::nullopt;
+    return "is no user name; write 1 to 255 printable ASCII characters without blanks";
+}
+
+std::optional<std::string> check_sha256(const std::string& text) {
+    const auto is_digit = [](unsigned char c) { return std::isxdigit(c) != 0; };
+    if (text.size() == 64 && std::ranges::all_of(text, is_digit)) return std::nullopt;
+    return "is no SHA-256; write its 64 hex digits, as `sluice password --api-key` prints them";
+}
+
+std::string octets_of_hex(std::string_view digits) {
+    std::string octets;
+    for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+        unsigned char octet = 0;
+        std::from_chars(digits.data() + i, digits.data() + i + 2, octet, 16);
+        octets += static_cast<char>(octet);
+    }
+    return octets;
 }
 
 std::optional<std::string> check_path(const std::string& text) {

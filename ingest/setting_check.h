@@ -12,11 +12,15 @@ bool is_host_name(std::string_view text);  // letters, digits and hyphens in at 
                                            // none of them empty
 
 std::optional<std::string> check_host_name(const std::string& text);
-std::optional<std::string> check_local_listener(
-    const std::string& text);                                          // Unix socket or loopback
+// ip:port, unix:/path or tls:ip:port. Whether strangers may come is looked at when all settings are
+// known (config_check.h).
+std::optional<std::string> check_smtp_listener(const std::string& text);
+// The same, but plain ip:port is loopback.
+std::optional<std::string> check_http_listener(const std::string& text);
 std::optional<std::string> check_listener(const std::string& text);    // ip:port, or empty for none
 std::optional<std::string> check_dns_server(const std::string& text);  // ip or ip:port
 std::optional<std::string> check_network(const std::string& text);     // ip or ip/bits
+std::optional<std::string> check_trusted_network(const std::string& text);  // and not everything
 std::optional<std::string> check_route_host(const std::string& text);  // host:port or [ip]:port
 std::optional<std::string> check_mx_suffix(const std::string& text);
 std::optional<std::string> check_label(const std::string& text);  // of a metric: a provider's name
@@ -33,5 +37,8 @@ std::optional<std::string> check_selector(const std::string& text);  // of DKIM
 std::optional<std::string> check_signs(const std::string& text);     // which mail a key signs
 std::optional<std::string> check_tenant(const std::string& text);
 std::optional<std::string> check_path(const std::string& text);
+std::optional<std::string> check_user_name(const std::string& text);
+std::optional<std::string> check_sha256(const std::string& text);  // 64 digits
+std::string octets_of_hex(std::string_view digits);                // an even number of them
 
 }  // namespace ingest

@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "engine/delivery/intake.h"
-
 namespace ingest {
 
 /// `text` may have several lines, parted by '\n'. `enhanced` is empty where RFC 2034 wants none.
@@ -24,15 +22,19 @@ struct SmtpReply {
 enum class SmtpVerb : uint8_t {
     ehlo,
     helo,
+    starttls,
+    auth,
     mail,
     rcpt,
     data,
+    bdat,
     rset,
     noop,
     vrfy,
     help,
     quit,
-    not_offered,  // known to SMTP, but not here: AUTH, STARTTLS, BDAT, EXPN, TURN, ETRN
+    not_offered,  // known to SMTP, but not here: EXPN, TURN, ETRN, BURL
+    foreign,      // another protocol's: GET, POST; a browser was led here
     unknown
 };
 
@@ -43,13 +45,18 @@ struct SmtpCommand {
 /// The error: octets that no command line may hold.
 std::expected<SmtpCommand, SmtpReply> parse_smtp_command(std::string_view line);
 
-struct MailFrom {
-    std::string sender;            // empty: <>
-    std::optional<uint64_t> size;  // as declared; larger than 64 bits: the largest
+/// What BDAT announces (RFC 3030). nullopt: nobody can tell how many octets follow, so none of what
+/// follows may be read as a command.
+struct SmtpChunk {
+    uint64_t octets = 0;
+    bool last = false;
 };
-std::expected<MailFrom, SmtpReply> parse_mail_from(std::string_view argument);
-/// The recipient's variables are left empty.
-std::expected<engine::Recipient, SmtpReply> parse_rcpt_to(std::string_view argument);
+std::optional<SmtpChunk> parse_bdat(std::string_view argument);
+
+/// 1 to 20 digits (RFC 1870); a number beyond 64 bits is the largest.
+std::optional<uint64_t> parse_octets(std::string_view digits);
+/// ASCII case does not count.
+bool same_word(std::string_view a, std::string_view b);
 /// A domain or an address literal, as far as it can go into a Received field without harm.
 bool is_helo_name(std::string_view name);
 

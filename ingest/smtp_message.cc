@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ingest/digest.h"
 #include "ingest/units.h"
 #include "storage/ids.h"
 
@@ -26,10 +26,6 @@ constexpr size_t campaign_octets_max = 128;
 constexpr size_t idempotency_key_octets_max = 128;
 constexpr std::chrono::hours send_at_ahead_max{24 * 366};
 constexpr std::string_view option_prefix = "X-Sluice-";
-
-bool same_word(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
 
 struct Options {
     storage::Job job;  // tenant, campaign, class and pool of it
@@ -121,6 +117,7 @@ struct Reading {
     Options options;
     std::string message;
     size_t received_fields = 0;
+    bool tls_optional = false;  // "TLS-Required: No"
     std::vector<std::string> complaints;
 };
 
@@ -136,6 +133,11 @@ Reading read_header(std::string_view message, std::string_view trace, storage::W
         const std::string_view name =
             colon == std::string_view::npos ? "" : trimmed(field.substr(0, colon));
         if (same_word(name, "Received")) ++reading.received_fields;
+        // Any other value means nothing (RFC 8689 5).
+        if (same_word(name, "TLS-Required"))
+            reading.tls_optional = same_word(trimmed(field.substr(colon + 1)), "No");
+        // Bcc itself goes when the content is compiled (RFC 5322 3.6.3, 3.6.6).
+        if (same_word(name, "Resent-Bcc")) continue;
         if (!same_word(name.substr(0, option_prefix.size()), option_prefix)) {
             reading.message += field;
             continue;
@@ -150,13 +152,19 @@ Reading read_header(std::string_view message, std::string_view trace, storage::W
     return reading;
 }
 
-std::string trace_field(const SmtpSubmission& submission, const engine::Origin& origin) {
+/// Who logged in is known by the job's tenant; where from is nobody's business on the way (RFC 6409
+/// says nothing, RFC 5321 7.6 warns). Of relays of this network it is what finds a loop.
+std::string trace_field(const SmtpTrace& trace, const engine::Origin& origin) {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(origin.time);
     const std::time_t time = std::chrono::system_clock::to_time_t(seconds);
-    return fmt::format(
-        "Received: from {} ({})\r\n\tby {} with {} id {};\r\n\t{:%a, %d %b %Y %T} +0000\r\n",
-        submission.helo, submission.peer, origin.host, submission.protocol,
-        storage::to_text(origin.job), fmt::gmtime(time));
+    const std::string from =
+        trace.helo.empty()
+            ? ""
+            : fmt::format("from {} ({})\r\n\t", trace.helo,
+                          trace.peer.empty() ? std::string_view("local") : trace.peer);
+    return fmt::format("Received: {}by {} with {} id {};\r\n\t{:%a, %d %b %Y %T} +0000\r\n", from,
+                       origin.host, trace.protocol, storage::to_text(origin.job),
+                       fmt::gmtime(time));
 }
 
 /// Lines of a reply: bounded, and of printable ASCII only, because parts of them come from outside.
@@ -174,6 +182,16 @@ SmtpReply refusal_of(const std::vector<std::string>& complaints) {
     return reply;
 }
 
+/// Tells whether a repeat is the same submission: envelope and message as they came.
+std::string digest_of(const SmtpSubmission& submission) {
+    std::string recipients;
+    for (const engine::Recipient& recipient : submission.recipients) {
+        recipients += recipient.address;
+        recipients += '\0';  // no address holds it
+    }
+    return sha256({"smtp", submission.mail.sender, recipients, submission.message});
+}
+
 std::string in_words(const engine::Problem& problem) {
     std::string text = problem.field.empty()
                            ? problem.message
@@ -186,7 +204,11 @@ std::string in_words(const engine::Problem& problem) {
 
 std::expected<SmtpJob, SmtpReply> make_smtp_job(SmtpSubmission submission,
                                                 const engine::Origin& origin) {
-    Reading reading = read_header(submission.message, trace_field(submission, origin), origin.time);
+    Reading reading =
+        read_header(submission.message, trace_field(submission.trace, origin), origin.time);
+    SmtpJob made;
+    made.idempotency_key = std::move(reading.options.idempotency_key);
+    if (!made.idempotency_key.empty()) made.digest = digest_of(submission);
     std::string().swap(submission.message);
     if (reading.received_fields >= received_fields_max) {
         return std::unexpected(
@@ -194,25 +216,38 @@ std::expected<SmtpJob, SmtpReply> make_smtp_job(SmtpSubmission submission,
                       fmt::format("the mail goes round in a loop: it has {} Received fields",
                                   reading.received_fields)});
     }
+    storage::Job job = std::move(reading.options.job);
+    if (!submission.tenant.empty() && !job.tenant.empty() && job.tenant != submission.tenant) {
+        reading.complaints.push_back("X-Sluice-Tenant: this login is another tenant's");
+    }
     auto content = engine::Content::from_raw(reading.message, engine::Templating::off, origin);
     if (!content) {
         for (const engine::Problem& p : content.error()) reading.complaints.push_back(in_words(p));
     }
     if (!reading.complaints.empty()) return std::unexpected(refusal_of(reading.complaints));
 
+    job.id = origin.job;
+    job.sender = std::move(submission.mail.sender);
+    job.created = origin.time;
+    job.pool = "default";
+    if (!submission.tenant.empty()) job.tenant = std::move(submission.tenant);
+    if (job.tenant.empty()) job.tenant = "default";
+    job.envid = std::move(submission.mail.envid);
+    job.ret = submission.mail.ret;
+    job.reports = true;  // what SMTP promises (RFC 5321 6.1); over the API it is an option
+    if (submission.mail.require_tls) {
+        job.tls = storage::TlsRequest::required;  // goes before the field (RFC 8689 4.1)
+    } else if (reading.tls_optional) {
+        job.tls = storage::TlsRequest::optional;
+    }
     auto open = std::make_shared<engine::OpenJob>();
-    open->job = std::move(reading.options.job);
-    open->job.id = origin.job;
-    open->job.sender = std::move(submission.sender);
-    open->job.created = origin.time;
-    open->job.pool = "default";
-    if (open->job.tenant.empty()) open->job.tenant = "default";
+    open->job = std::move(job);
     open->content = std::make_shared<const engine::Content>(std::move(*content));
     open->send_at = reading.options.send_at;
     const std::string vars = open->content->encode_vars({});
     for (engine::Recipient& recipient : submission.recipients) recipient.vars = vars;
-    return SmtpJob{.part = {std::move(open), std::move(submission.recipients), true},
-                   .idempotency_key = std::move(reading.options.idempotency_key)};
+    made.part = {std::move(open), std::move(submission.recipients), true};
+    return made;
 }
 
 }  // namespace ingest

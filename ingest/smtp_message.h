@@ -7,21 +7,30 @@
 #include <vector>
 
 #include "engine/delivery/intake.h"
-#include "ingest/smtp_command.h"
+#include "ingest/smtp_envelope.h"
 
 namespace ingest {
 
+/// Who handed the message over, for its Received field (RFC 5321 4.4). An empty `helo` leaves that
+/// clause out.
+struct SmtpTrace {
+    std::string helo;
+    std::string peer;      // "[192.0.2.1]"; empty: of this host
+    std::string protocol;  // "ESMTPSA" (RFC 3848, 6531)
+};
+
 struct SmtpSubmission {
-    std::string sender;
+    MailFrom mail;
     std::vector<engine::Recipient> recipients;
-    std::string message;        // CRLF line ends
-    std::string helo, peer;     // for the trace field
-    std::string_view protocol;  // "ESMTP" or "SMTP"
+    std::string message;  // CRLF line ends
+    SmtpTrace trace;
+    std::string tenant;  // of the login; empty: the message may name any
 };
 
 struct SmtpJob {
     engine::JobPart part;
     std::string idempotency_key;  // empty: none
+    std::string digest;           // of envelope and message, when there is a key
 };
 
 /// `origin` names the job that it becomes; `origin.host` is our name. The error is the reply to the

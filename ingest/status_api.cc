@@ -160,7 +160,9 @@ Task<> get_job(HttpConnection& connection, const HttpRequest& request, HttpConte
     storage::Result<std::optional<storage::JobStatus>> status;
     co_await context.worker.run([&] { status = context.store.job(*id); });
     if (!status) co_return co_await connection.answer(storage_failed(status.error()));
-    if (!*status) {
+    const bool known =
+        *status && (request.tenant.empty() || (*status)->job.tenant == request.tenant);
+    if (!known) {
         co_return co_await connection.answer(
             to_answer(404, {"job.unknown",
                             "there is no such job",
@@ -182,7 +184,8 @@ Task<> get_delivery(HttpConnection& connection, const HttpRequest& request, Http
     storage::Result<std::vector<storage::Event>> events;
     co_await context.worker.run([&] { events = context.store.events_of(*id, story_events_max); });
     if (!events) co_return co_await connection.answer(storage_failed(events.error()));
-    if (events->empty()) {
+    // Of another tenant's not even that it is there.
+    if (events->empty() || (!request.tenant.empty() && events->front().tenant != request.tenant)) {
         co_return co_await connection.answer(
             to_answer(404, {"delivery.unknown",
                             "nothing is known of this delivery",

@@ -248,7 +248,7 @@ TEST(ConfigErrors, SayWhatIsWrongWithALogIn) {
 TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
     EXPECT_EQ(problem("[delivery]\ndane = true"),
               "t.toml:2:1: [delivery] dane is not in this version of Sluice; remove it");
-    for (const char* section : {"source", "pool", "tenant"}) {
+    for (const char* section : {"source", "pool"}) {
         EXPECT_THAT(problem(std::string("[[") + section + "]]\nname = \"x\""),
                     HasSubstr("not in this version"));
     }
@@ -302,12 +302,37 @@ TEST(ConfigErrors, SayWhichBoundsHold) {
     EXPECT_THAT(problem("[delivery]\nrate = \"fast\""), HasSubstr("is not a rate"));
 }
 
+constexpr char tenants[] = R"(
+[[tenant]]
+name = "acme"
+api_key_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
+[[credential]]
+user = "acme-web"
+tenant = "acme"
+password_hash = "$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/"
+)";
+constexpr char tls[] = "[tls]\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n";
+
 TEST(ConfigErrors, RefuseListenersForStrangers) {
     EXPECT_THAT(problem("[listen]\nhttp = [\"0.0.0.0:8025\"]"),
-                HasSubstr("is not loopback, and this version has no TLS"));
-    EXPECT_THAT(problem("[listen]\nsmtp = [\"192.0.2.1:587\"]"), HasSubstr("is not loopback"));
+                HasSubstr("is not loopback, and keys and mail would travel in the clear; write "
+                          "tls:0.0.0.0:8025"));
+    EXPECT_EQ(problem("[listen]\nsmtp = [\"192.0.2.1:587\"]"),
+              "t.toml:2:1: \"192.0.2.1:587\" is not loopback, and nobody could log in there; set "
+              "[tls] certificate and key and a [[credential]], or name your own hosts in "
+              "smtp_trusted");
+    EXPECT_THAT(problem("[listen]\nsmtp = [\"192.0.2.1:587\"]\n" + std::string(tls)),
+                HasSubstr("nobody could log in there"));
+    EXPECT_THAT(problem("[listen]\nsmtp = [\"192.0.2.1:587\"]\n" + std::string(tenants)),
+                HasSubstr("nobody could log in there"));
+    EXPECT_THAT(problem("[listen]\nsmtp = [\"tls:127.0.0.1:465\"]"),
+                HasSubstr("\"tls:127.0.0.1:465\" needs a certificate; set [tls]"));
+    EXPECT_THAT(problem("[listen]\nhttp = [\"tls:0.0.0.0:8443\"]\n" + std::string(tls)),
+                HasSubstr("give a [[tenant]] an api_key_sha256"));
+    EXPECT_THAT(problem("[listen]\nsmtp_trusted = [\"0.0.0.0/0\"]"), HasSubstr("open relay"));
+    EXPECT_THAT(problem("[listen]\nsmtp_trusted = [\"::/0\"]"), HasSubstr("open relay"));
     EXPECT_THAT(problem("[listen]\nhttp = [\"localhost\"]"),
-                HasSubstr("write ip:port or unix:/path"));
+                HasSubstr("write ip:port, tls:ip:port or unix:/path"));
     EXPECT_THAT(problem("[listen]\nhttp = [\"unix:run/x\"]"), HasSubstr("begins with /"));
     EXPECT_THAT(problem("[listen]\nhttp = [\"unix:/" + std::string(200, 'x') + "\"]"),
                 HasSubstr("choose a shorter one"));
@@ -316,6 +341,46 @@ TEST(ConfigErrors, RefuseListenersForStrangers) {
     good(
         "[listen]\nhttp = [\"[::1]:8025\", \"unix:/run/x.sock\"]\nsmtp = []\nmetrics = "
         "\"0.0.0.0:9125\"");
+    good("[listen]\nsmtp = [\"0.0.0.0:25\"]\nsmtp_trusted = [\"10.0.0.0/8\"]");
+}
+
+TEST(Config, TakesListenersForStrangersWhoCanLogIn) {
+    const Config config = good(
+        "[listen]\nsmtp = [\"0.0.0.0:587\", \"tls:[::]:465\"]\nhttp = [\"tls:0.0.0.0:8443\"]\n" +
+        std::string(tls) + tenants);
+    EXPECT_EQ(config.tls.certificate, "/c.pem");
+    ASSERT_EQ(config.tenants.size(), 1u);
+    EXPECT_EQ(config.tenants[0].api_key_sha256.substr(0, 3), "\x01\x23\x45");
+    ASSERT_EQ(config.credentials.size(), 1u);
+    EXPECT_EQ(config.credentials[0].tenant, "acme");
+    for (const auto& entry : config.effective) {
+        EXPECT_THAT(entry.value, testing::Not(HasSubstr("LAV5VE5")));
+        EXPECT_THAT(entry.value, testing::Not(HasSubstr("0123456789")));
+    }
+}
+
+TEST(ConfigErrors, TellNobodyASecretInTheWrongPlace) {
+    const std::string one = problem(
+        "[[tenant]]\nname = \"acme\"\n[[credential]]\nuser = \"a\"\ntenant = \"acme\"\n"
+        "password_hash = \"hunter2\"");
+    EXPECT_THAT(one, HasSubstr("`sluice password` makes one"));
+    EXPECT_THAT(one, testing::Not(HasSubstr("hunter2")));
+    EXPECT_THAT(problem("[[tenant]]\nname = \"acme\"\napi_key_sha256 = \"hunter2\""),
+                testing::Not(HasSubstr("hunter2")));
+    EXPECT_THAT(problem("[[tenant]]\nname = \"acme\"\napi_key_sha256 = 31337"),
+                testing::Not(HasSubstr("31337")));
+}
+
+TEST(ConfigErrors, LookAtWhatBelongsTogether) {
+    EXPECT_EQ(problem("[tls]\ncertificate = \"/c.pem\""),
+              "t.toml:2:1: [tls] certificate and key go together; set both");
+    EXPECT_THAT(problem("[[credential]]\nuser = \"a\"\ntenant = \"acme\"\npassword_hash = "
+                        "\"$6$saltsalt$LAV5VE5\""),
+                HasSubstr("there is no [[tenant]] acme"));
+    EXPECT_THAT(problem("[[credential]]\nuser = \"a\"\ntenant = \"b\""),
+                HasSubstr("[[credential]] has no password_hash"));
+    EXPECT_THAT(problem("[[tenant]]\nname = \"two words\""), HasSubstr("is no name of a tenant"));
+    EXPECT_THAT(problem("[[tenant]]\nname = \"a\"\nweight = 3"), HasSubstr("not in this version"));
 }
 
 TEST(ConfigErrors, ExplainNamesThatDoNotFit) {

@@ -39,7 +39,7 @@ TEST(SmtpServer, QueuesAMessageAndNamesItsJob) {
     EXPECT_EQ(part.recipients.at(0).routing_domain, "x.example");
     EXPECT_THAT(h.rendered(), EndsWith("\r\n\r\n.dot\r\nbody\r\n"));
     EXPECT_THAT(h.rendered(),
-                HasSubstr("Received: from app.example (127.0.0.1:40000)\r\n\tby out1.example with "
+                HasSubstr("Received: from app.example ([127.0.0.1])\r\n\tby out1.example with "
                           "ESMTP id 0000000000001;\r\n\tSun, 22 Nov 2026 00:00:00 +0000\r\n"));
 }
 
@@ -217,18 +217,20 @@ constexpr Exchange exchanges[] = {
     {"EHLO a\r\nMAIL FROM:<b@s.example> SIZE=1 SIZE=2\r\n", "250 501"},
     {"EHLO a\r\nMAIL FROM:<b@s.example> body=8bitmime size=7\r\n", "250 250"},
     {"EHLO a\r\nMAIL FROM:<b@s.example> BODY=BINARYMIME\r\n", "250 501"},
-    {"EHLO a\r\nMAIL FROM:<b@s.example> SMTPUTF8\r\n", "250 555"},
-    {"EHLO a\r\nMAIL FROM:<b@s.example> RET=HDRS\r\n", "250 555"},
+    {"EHLO a\r\nMAIL FROM:<b@s.example> XYZ=1\r\n", "250 555"},
+    {"EHLO a\r\nMAIL FROM:<b@s.example> REQUIRETLS\r\n", "250 555", "5.7.10"},
     {"EHLO a\r\nMAIL FROM:<k\xc3\xa4te@s.example>\r\n", "250 553", "5.6.7"},
     {"EHLO a\r\nMAIL FROM:<nobody>\r\n", "250 553", "5.1.7"},
     {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<>\r\n", "250 250 553", "5.1.3"},
-    {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.example> NOTIFY=NEVER\r\n", "250 250 555"},
+    {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.example> XYZ\r\n", "250 250 555"},
     {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<\"a>b\"@x.example>\r\n", "250 250 553"},
     {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<@relay.example:a@x.example>\r\n", "250 250 553"},
     {"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.example>\r\nRSET\r\nDATA\r\n", "250 250 250 250 503"},
     {"NOOP\r\nNOOP with words\r\nnoop \r\n", "250 250 250"},
     {"VRFY a@x.example\r\nHELP\r\n", "252 214"},
-    {"AUTH PLAIN AGEAYg==\r\nSTARTTLS\r\nBDAT 6 LAST\r\nEXPN x\r\n", "502 502 502 502"},
+    {"AUTH PLAIN AGEAYg==\r\nSTARTTLS\r\nETRN x\r\nEXPN x\r\n", "502 502 502 502"},
+    {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "554"},
+    {"EHLO a\r\nPOST / HTTP/1.1\r\nQUIT\r\n", "250 554"},
     {"FOO\r\n\r\nMAILX\r\n", "500 500 500"},
     {"RSET x\r\nDATA x\r\n", "501 501"},
     {"NOOP \x01\r\nNOOP \x7f\r\n", "500 500"},
@@ -301,17 +303,61 @@ TEST(SmtpServer, PassesOnWhyTheIntakeRefuses) {
     EXPECT_EQ(codes(h.talk({"EHLO a\r\nMAIL FROM:<>\r\nNOOP\r\n"})), "220 250 421");
 }
 
-TEST(SmtpServer, RefusesPeersFromElsewhere) {
-    for (const char* peer : {"192.0.2.7:40000", "[2001:db8::1]:40000", "10.0.0.1:1", ""}) {
+TEST(SmtpServer, TakesMailOfTrustedPeersOnly) {
+    for (const char* peer : {"192.0.2.7:40000", "[2001:db8::1]:40000", "10.0.0.1:1", "",
+                             "[::ffff:192.0.2.7]:1", "128.0.0.1:25"}) {
         Harness h;
         h.peer = peer;
-        EXPECT_EQ(codes(h.talk({envelope})), "554") << peer;
+        EXPECT_EQ(codes(h.talk({"", envelope})), "220 250 530 503 503") << peer;
     }
-    for (const char* peer : {"[::1]:40000", "unix:/run/sluice/smtp.sock"}) {
+    for (const char* peer :
+         {"[::1]:40000", "unix:/run/sluice/smtp.sock", "[::ffff:127.0.0.1]:9", "127.9.9.9:1"}) {
         Harness h;
         h.peer = peer;
-        EXPECT_THAT(h.talk({envelope}), StartsWith("220 ")) << peer;
+        EXPECT_EQ(codes(h.talk({envelope})), "220 250 250 250 354") << peer;
     }
+    Harness h;
+    h.context.access.trusted = {engine::AddressRange::parse("192.0.2.0/24").value()};
+    h.peer = "192.0.2.7:40000";
+    EXPECT_EQ(codes(h.talk({envelope})), "220 250 250 250 354");
+    h.peer = "127.0.0.1:40000";
+    EXPECT_EQ(codes(h.talk({"", envelope})), "220 250 530 503 503");
+}
+
+TEST(SmtpServer, GivesStrangersNoTime) {
+    Harness h;
+    h.peer = "192.0.2.7:40000";
+    EXPECT_EQ(codes(h.talk({"EHLO a\r\n"})), "554") << "spoke before the greeting";
+    const engine::Instant begin = h.clock.now();
+    EXPECT_EQ(codes(h.talk({"", "EHLO a\r\n"}, MemoryStream::End::silent)), "220 250 421");
+    EXPECT_EQ(h.clock.now() - begin, SmtpLimits::login);
+    std::string noops = "EHLO a\r\n";
+    for (int i = 0; i < 100; ++i) noops += "NOOP\r\n";
+    const std::string said = h.talk({"", noops});
+    EXPECT_THAT(said, HasSubstr("421 4.3.2 out1.example too many commands"));
+    EXPECT_EQ(std::ranges::count(said, '\n'),
+              ptrdiff_t(1 + 9 + SmtpLimits::commands_before_login_max - 1 + 1));
+}
+
+TEST(SmtpServer, EndsASessionThatHandsOverNothing) {
+    Harness h;
+    std::string noops;
+    for (int i = 0; i < 2000; ++i) noops += "NOOP\r\n";
+    EXPECT_THAT(h.talk({noops}), HasSubstr("421 4.3.2 out1.example too many commands"));
+    std::string refused = "EHLO a\r\nMAIL FROM:<>\r\n";
+    for (size_t i = 0; i < 20'000; ++i) refused += "RCPT TO:<bad>\r\nRCPT TO:<a@x.example>\r\n";
+    EXPECT_THAT(h.talk({refused}), HasSubstr("421 4.3.2 out1.example too many recipients"));
+}
+
+/// However many octets come at a time, and however often.
+TEST(SmtpServer, EndsAMessageThatComesTooSlowly) {
+    Harness h;
+    std::deque<std::string> drip(10'000, "x");
+    drip.push_front(envelope);
+    h.gap = std::chrono::milliseconds(500);
+    const engine::Instant begin = h.clock.now();
+    EXPECT_EQ(codes(h.talk(drip)), "220 250 250 250 354 421");
+    EXPECT_LE(h.clock.now() - begin, SmtpLimits::content_grace + std::chrono::seconds(5));
 }
 
 TEST(SmtpServer, Gives421WhileItDrains) {

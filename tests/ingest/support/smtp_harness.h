@@ -26,13 +26,15 @@ class ManualClock : public engine::Clock {
     engine::Instant now_{std::chrono::hours(1)};
 };
 
-/// What the client sends, segment by segment; then it is silent or closes.
+/// What the client sends, segment by segment; then it is silent or closes. An empty segment is
+/// silence until the server's patience ends once.
 class MemoryStream : public engine::Stream {
   public:
     enum class End : uint8_t { closed, silent };
     struct Seen {
         std::string output;
         bool closed = false;
+        std::chrono::milliseconds gap{0};  // before each segment
     };
     MemoryStream(ManualClock& clock, std::deque<std::string> segments, End end, Seen& seen,
                  std::string peer)
@@ -45,10 +47,17 @@ class MemoryStream : public engine::Stream {
     engine::Task<engine::Result<std::string_view>> read() override {
         current_.reset();
         if (closed_) co_return engine::failure(engine::Errc::closed);
+        clock_.set(std::min(deadline_, clock_.now() + seen_.gap));
+        if (seen_.gap.count() > 0 && clock_.now() >= deadline_)
+            co_return engine::failure(engine::Errc::timeout);
         if (!segments_.empty()) {
             current_ = std::make_unique<std::string>(std::move(segments_.front()));
             current_->shrink_to_fit();
             segments_.pop_front();
+            if (current_->empty()) {
+                clock_.set(deadline_);
+                co_return engine::failure(engine::Errc::timeout);
+            }
             co_return std::string_view(*current_);
         }
         if (end_ == End::closed) co_return engine::failure(engine::Errc::closed);
@@ -84,9 +93,10 @@ class RememberingIntake : public engine::Intake {
     std::optional<engine::Refusal> refusal() const override { return refuses_early; }
     engine::Task<std::expected<void, engine::Refusal>> accept(
         std::vector<engine::JobPart> given,
-        std::vector<storage::IdempotencyRecord> /*records*/) override {
+        std::vector<storage::IdempotencyRecord> given_records) override {
         if (on_accept) on_accept();
         if (refuses) co_return std::unexpected(*refuses);
+        for (auto& record : given_records) records.push_back(std::move(record));
         for (auto& part : given) parts.push_back(std::move(part));
         co_return std::expected<void, engine::Refusal>();
     }
@@ -96,6 +106,7 @@ class RememberingIntake : public engine::Intake {
     std::optional<engine::Refusal> refuses_early, refuses;
     std::function<void()> on_accept;
     std::vector<engine::JobPart> parts;
+    std::vector<storage::IdempotencyRecord> records;
 };
 
 class InlineWorker : public engine::Worker {
@@ -109,6 +120,15 @@ class InlineWorker : public engine::Worker {
     size_t runs = 0;
 };
 
+/// One shard, which answers itself at once.
+class InlinePost : public engine::Post {
+  public:
+    engine::ShardId self() const override { return 0; }
+    engine::ShardId count() const override { return 1; }
+    void send(engine::ShardId, std::move_only_function<void()> work) override { work(); }
+    size_t waiting() const override { return 0; }
+};
+
 struct Harness {
     ManualClock clock;
     InlineWorker worker;
@@ -118,14 +138,27 @@ struct Harness {
     SmtpServerContext context{clock, worker, intake, metrics, draining};
     MemoryStream::Seen seen;
     std::string peer = "127.0.0.1:40000";
+    std::chrono::milliseconds gap{0};
+    InlinePost post;
+    std::unique_ptr<Logins> logins;
+    std::unique_ptr<LoginDesk> desk;
+
+    /// From here on AUTH is offered.
+    void know(std::vector<Credential> credentials) {
+        logins = std::make_unique<Logins>(clock, worker, std::move(credentials));
+        desk = std::make_unique<LoginDesk>(LoginDesk{post, post, *logins});
+        context.logins = desk.get();
+    }
 
     /// Runs one session to its end and returns what the server wrote.
     std::string talk(std::deque<std::string> segments,
-                     MemoryStream::End end = MemoryStream::End::closed) {
-        seen = {};
+                     MemoryStream::End end = MemoryStream::End::closed,
+                     SmtpPort port = SmtpPort::plain) {
+        seen = {.gap = gap};
         engine::Scope scope;
-        scope.spawn(serve_smtp(
-            std::make_unique<MemoryStream>(clock, std::move(segments), end, seen, peer), &context));
+        scope.spawn(
+            serve_smtp(std::make_unique<MemoryStream>(clock, std::move(segments), end, seen, peer),
+                       &context, port));
         EXPECT_EQ(scope.running(), 0u) << "the session waits for ever";
         EXPECT_EQ(context.in_hand_bytes, 0u);
         EXPECT_TRUE(context.streams.empty());

@@ -176,6 +176,7 @@ TestShard::TestShard() {
                                                         .metrics = registry,
                                                         .idempotency = keys,
                                                         .draining = draining,
+                                                        .api_keys = api_keys,
                                                         .node_name = "node.test",
                                                         .version = "0.1.0"});
 }

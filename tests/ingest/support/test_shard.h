@@ -80,6 +80,7 @@ struct Wire {
     bool write_fails = false;
     bool write_hangs = false;  // the peer does not read: writes end at their deadline
     size_t piece = SIZE_MAX;   // bytes that one read gives at most
+    std::string peer = "127.0.0.1:40000";
     std::coroutine_handle<> reader;
 };
 
@@ -92,7 +93,7 @@ class MemoryStream final : public engine::Stream {
     Task<Result<void>> write(std::span<const std::string_view> chunks) override;
     void expires_at(Instant deadline) override { deadline_ = deadline; }
     void close() override { wire_->server_closed = true; }
-    std::string peer() const override { return "test"; }
+    std::string peer() const override { return wire_->peer; }
 
   private:
     TestReactor& reactor_;
@@ -217,6 +218,7 @@ class TestShard {
     LoopPost post_0{reactor, 0, 2}, post_1{reactor, 1, 2};
     metrics::Registry registry;
     IdempotencyKeys keys{2};
+    ApiKeys api_keys{{}};
     std::unique_ptr<HttpContext> context;
     engine::Scope scope;
     std::vector<std::shared_ptr<Wire>> wires;

@@ -1,0 +1,110 @@
+#include "ingest/config_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/dns/address_policy.h"
+#include "engine/reactor/address.h"
+
+namespace ingest {
+
+namespace {
+
+class Checker {
+  public:
+    Checker(const Config& config, std::string_view file) : config_(config), file_(file) {}
+
+    ConfigProblems run() {
+        const ServerTls& tls = config_.tls;
+        if (tls.certificate.empty() != tls.key.empty()) {
+            problem("tls.certificate", "[tls] certificate and key go together", "set both");
+        }
+        for (const std::string& address : config_.listen.smtp) check_smtp(address);
+        for (const std::string& address : config_.listen.http) check_http(address);
+        for (const Credential& credential : config_.credentials) check_credential(credential);
+        return std::move(problems_);
+    }
+
+  private:
+    bool has_tls() const { return !config_.tls.certificate.empty() && !config_.tls.key.empty(); }
+
+    bool trusts_others() const {
+        return std::ranges::any_of(config_.listen.smtp_trusted, [](const std::string& network) {
+            const std::string ip = network.substr(0, network.find('/'));
+            const auto address = engine::SocketAddress::from_ip(ip, 0);
+            return address && !address->is_loopback();
+        });
+    }
+
+    static bool for_strangers(std::string_view text) {
+        if (text.starts_with("unix:")) return false;
+        if (text.starts_with("tls:")) text.remove_prefix(4);
+        const auto address = engine::SocketAddress::parse(text);
+        return address && !address->is_loopback();
+    }
+
+    bool check_tls(std::string_view setting, std::string_view address) {
+        if (!address.starts_with("tls:") || has_tls()) return true;
+        problem(setting, fmt::format("\"{}\" needs a certificate", address),
+                "set [tls] certificate and key");
+        return false;
+    }
+
+    void check_smtp(std::string_view address) {
+        if (!check_tls("listen.smtp", address) || !for_strangers(address)) return;
+        // Who is no stranger there, and in what he says so.
+        if ((has_tls() && !config_.credentials.empty()) || trusts_others()) return;
+        problem("listen.smtp",
+                fmt::format("\"{}\" is not loopback, and nobody could log in there", address),
+                "set [tls] certificate and key and a [[credential]], or name your own hosts in "
+                "smtp_trusted");
+    }
+
+    void check_http(std::string_view address) {
+        if (!check_tls("listen.http", address) || !for_strangers(address)) return;
+        const bool has_keys = std::ranges::any_of(
+            config_.tenants, [](const Tenant& tenant) { return !tenant.api_key_sha256.empty(); });
+        if (has_keys) return;
+        problem("listen.http",
+                fmt::format("\"{}\" is not loopback, and anybody could submit there", address),
+                "give a [[tenant]] an api_key_sha256");
+    }
+
+    void check_credential(const Credential& credential) {
+        if (std::ranges::find(config_.tenants, credential.tenant, &Tenant::name) !=
+            config_.tenants.end()) {
+            return;
+        }
+        problem(fmt::format("credential.{}.tenant", credential.user),
+                fmt::format("[[credential]] {}: there is no [[tenant]] {}", credential.user,
+                            credential.tenant),
+                "add it, or mend the name");
+    }
+
+    /// At the line where `setting` stands.
+    void problem(std::string_view setting, std::string what, std::string mend) {
+        ConfigProblem problem{std::string(file_), 0, 0, std::move(what), std::move(mend)};
+        const auto entry = std::ranges::find(config_.effective, setting, &Config::Effective::name);
+        if (entry != config_.effective.end()) {
+            const std::string_view origin = entry->origin;
+            const std::string_view line = origin.substr(origin.rfind(':') + 1);
+            std::from_chars(line.data(), line.data() + line.size(), problem.line);
+            problem.column = problem.line > 0 ? 1 : 0;
+        }
+        problems_.push_back(std::move(problem));
+    }
+
+    const Config& config_;
+    std::string_view file_;
+    ConfigProblems problems_;
+};
+
+}  // namespace
+
+ConfigProblems check_together(const Config& config, std::string_view file) {
+    return Checker(config, file).run();
+}
+
+}  // namespace ingest
