@@ -26,6 +26,8 @@ struct Words {
     std::string file;
     bool follow = false, offline = false;
     bool new_password = false, api_key = false;
+    bool gzip = false;
+    TlsReportOptions tls_report;
     EventsOptions events;
     CheckOptions check;
     SendOptions send;
@@ -89,6 +91,15 @@ int run_send(Words& words) {
     if (!config) return wrong_usage;
     words.send.output = words.output();
     return send(words.send, *config);
+}
+
+int run_tls_report(Words& words) {
+    const auto config = configuration(words.config_file);
+    const auto options = client(words);
+    if (!config || !options) return wrong_usage;
+    words.tls_report.client = *options;
+    if (words.gzip) words.tls_report.pack = TlsReportOptions::Pack::gzip;
+    return tls_report(words.tls_report, *config);
 }
 
 int run_check(Words& words) {
@@ -193,6 +204,17 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
         ->excludes(made);
     add_json(*password_command, words);
     password_command->callback([&] { run = [&words] { return run_password(words); }; });
+
+    auto* tls_report_command =
+        app.add_subcommand("tls-report", "What TLS sessions of a day came to (RFC 8460)");
+    tls_report_command->add_option("--day", words.tls_report.day, "Like 2026-11-22, in UTC")
+        ->required();
+    tls_report_command->add_option("--domain", words.tls_report.domain, "Only of this domain");
+    tls_report_command->add_option("--out", words.tls_report.directory,
+                                   "Write a file a domain there, and index.json");
+    tls_report_command->add_flag("--gzip", words.gzip, "Pack the files, as they are mailed");
+    add_client(*tls_report_command, words);
+    tls_report_command->callback([&] { run = [&words] { return run_tls_report(words); }; });
 
     auto* send_command = app.add_subcommand(
         "send", "Deliver one mail now, without the daemon, and show the conversation");

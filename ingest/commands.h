@@ -34,6 +34,16 @@ struct EventsOptions {
 };
 int events(const EventsOptions& options);
 
+struct TlsReportOptions {
+    ClientOptions client;
+    std::string day;        // "2026-11-22"
+    std::string domain;     // empty: all
+    std::string directory;  // for files; empty: to standard output
+    enum class Pack : uint8_t { none, gzip };
+    Pack pack = Pack::none;
+};
+int tls_report(const TlsReportOptions& options, const Config& config);
+
 struct CheckOptions {
     std::string config_file;  // empty: the defaults
     std::string domain;  // whose MX is looked up and connected to; empty: no look at the network

@@ -144,9 +144,13 @@ std::expected<Config, ConfigProblems> load_config(const std::filesystem::path& p
         text = std::move(*read);
     }
     auto config = parse_config(text, path.string());
-    if (config) config->file = path;
-    if (!config || !config->delivery.node_name.empty()) return config;
-    config->delivery.node_name = host_name();
+    if (!config) return config;
+    config->file = path;
+    const bool named = !config->delivery.node_name.empty();
+    if (!named) config->delivery.node_name = host_name();
+    if (config->organization.empty()) config->organization = config->delivery.node_name;
+    if (config->contact.empty()) config->contact = "postmaster@" + config->delivery.node_name;
+    if (named) return config;
     config->effective.insert(config->effective.begin(),
                              {"node.name", "\"" + config->delivery.node_name + "\"", "this host"});
     if (!is_host_name(config->delivery.node_name)) {

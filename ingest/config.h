@@ -34,6 +34,7 @@ struct Config {
     unsigned shards = 0;   // 0: one per core
     unsigned signers = 0;  // 0: one per core
     std::vector<engine::DkimEntry> dkim;
+    std::string organization, contact;  // of who runs this node, for reports to others
     Listen listen;
     ServerTls tls;
     std::vector<Tenant> tenants;

@@ -26,8 +26,9 @@ struct LaterKey {
     std::string_view section, key;  // key empty: the whole section
 };
 constexpr std::array later_keys = {
-    LaterKey{"delivery", "dane"}, LaterKey{"delivery", "mta_sts"}, LaterKey{"source", ""},
-    LaterKey{"pool", ""},         LaterKey{"tenant", "weight"},
+    LaterKey{"source", ""},
+    LaterKey{"pool", ""},
+    LaterKey{"tenant", "weight"},
 };
 
 bool is_later(std::string_view section, std::string_view key) {
@@ -276,6 +277,10 @@ class Reader {
                 break;
             case Setting::Type::integer:
                 value.number = read_integer(setting, node);
+                break;
+            case Setting::Type::flag:
+                value.flag = node.is_boolean() && node.as_boolean()->get();
+                if (!node.is_boolean()) bad_type(setting, node);
                 break;
             case Setting::Type::duration:
                 value.duration = read_duration(setting, node);

@@ -200,8 +200,18 @@ std::expected<void, std::string> Daemon::start() {
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();
         if (!reactor) return std::unexpected(reactor.error().what);
-        auto dns = engine::CaresClient::create(**reactor, {.servers = config_.dns_servers});
+        auto dns = engine::CaresClient::create(
+            **reactor, {.servers = config_.dns_servers, .believe_dnssec = config_.delivery.dane});
         if (!dns) return std::unexpected(dns.error().what);
+        if (id == 0 && config_.delivery.dane && !(*dns)->servers_are_local()) {
+            metrics::log::warn(
+                "dane.off",
+                {{"servers", (*dns)->servers()},
+                 {"why", "not all are on this host, so their word on DNSSEC could be forged"},
+                 {"hint",
+                  "run a validating resolver here and name it in [dns] servers, "
+                  "or set [delivery] dane = false"}});
+        }
         shards_.push_back(
             std::make_unique<NodeShard>(*shared_, id, std::move(*reactor), std::move(*dns)));
     }

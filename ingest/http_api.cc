@@ -10,6 +10,7 @@
 #include "ingest/http_connection.h"
 #include "ingest/messages_api.h"
 #include "ingest/status_api.h"
+#include "ingest/tls_reports_api.h"
 #include "metrics/log.h"
 
 namespace ingest {
@@ -30,11 +31,12 @@ struct Route {
     For whom;
     Handler handler;
 };
-constexpr std::array<Route, 7> routes{{{"POST", "/v1/messages", For::tenants, post_messages},
+constexpr std::array<Route, 8> routes{{{"POST", "/v1/messages", For::tenants, post_messages},
                                        {"GET", "/v1/events", For::tenants, get_events},
                                        {"GET", "/v1/status", For::operators, get_status},
                                        {"GET", "/v1/jobs/", For::tenants, get_job},
                                        {"GET", "/v1/deliveries/", For::tenants, get_delivery},
+                                       {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
                                        {"GET", "/healthz", For::anybody, get_health},
                                        {"GET", "/readyz", For::anybody, get_readiness}}};
 

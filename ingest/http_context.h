@@ -13,6 +13,7 @@
 #include "ingest/api_keys.h"
 #include "ingest/idempotency.h"
 #include "ingest/job_json.h"
+#include "ingest/tls_report_json.h"
 #include "metrics/metric.h"
 #include "storage/store.h"
 
@@ -32,6 +33,7 @@ struct HttpContext {
     const ApiKeys& api_keys;
     std::string node_name;
     std::string version;
+    TlsReporter reporter{};
     JobReader reader{};  // its buffers serve one small request after the other
 };
 

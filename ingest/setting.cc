@@ -91,6 +91,22 @@ const std::array table = {
             "Name that we say in EHLO; default: the host's full name.",
             [](T to, V v) { to.config.delivery.node_name = std::move(v.text); }},
     Setting{"node",
+            "organization",
+            Type::text,
+            "",
+            Reload::restart,
+            {},
+            "Who runs this node, in TLS reports; default: the node's name.",
+            [](T to, V v) { to.config.organization = std::move(v.text); }},
+    Setting{"node",
+            "contact",
+            Type::text,
+            "",
+            Reload::restart,
+            {},
+            "Address for questions about them; default: postmaster at the node's name.",
+            [](T to, V v) { to.config.contact = std::move(v.text); }},
+    Setting{"node",
             "data_dir",
             Type::text,
             "\"/var/lib/sluice\"",
@@ -261,6 +277,32 @@ const std::array table = {
                 to.config.delivery.tls_least =
                     v.text == "1.3" ? engine::TlsVersion::tls13 : engine::TlsVersion::tls12;
             }},
+    Setting{
+        "delivery",
+        "dane",
+        Type::flag,
+        "true",
+        Reload::restart,
+        {},
+        "TLS as the signed DNS of a mail host demands it (RFC 7672); needs a validating resolver "
+        "on this host.",
+        [](T to, V v) { to.config.delivery.dane = v.flag; }},
+    Setting{"delivery",
+            "mta_sts",
+            Type::flag,
+            "true",
+            Reload::restart,
+            {},
+            "TLS as a recipient domain's policy demands it (RFC 8461).",
+            [](T to, V v) { to.config.delivery.mta_sts = v.flag; }},
+    Setting{"delivery",
+            "mta_sts_port",
+            Type::integer,
+            "443",
+            Reload::restart,
+            {.least = 1, .most = 65535},
+            "Where the hosts of these policies listen; tests set another.",
+            [](T to, V v) { to.config.delivery.mta_sts_port = static_cast<uint16_t>(v.number); }},
 
     Setting{"timeouts",
             "connect",
@@ -648,6 +690,8 @@ std::string_view to_string(Setting::Type type) {
             return "a list of texts";
         case Type::integer:
             return "a whole number";
+        case Type::flag:
+            return "true or false";
         case Type::duration:
             return "a duration in quotes, such as \"30s\" or \"2h\"";
         case Type::durations:

@@ -20,6 +20,7 @@ struct SettingValue {
     std::string text;
     std::vector<std::string> texts;
     uint64_t number = 0;  // integer, or bytes of a size
+    bool flag = false;
     std::chrono::milliseconds duration{};
     std::vector<std::chrono::milliseconds> durations;
     double rate = 0;  // per second
@@ -36,7 +37,7 @@ struct SettingTarget {
 };
 
 struct Setting {
-    enum class Type : uint8_t { text, texts, integer, duration, durations, size, rate };
+    enum class Type : uint8_t { text, texts, integer, flag, duration, durations, size, rate };
     enum class Reload : uint8_t { live, restart };
     /// Looks at one text. The error says what is wrong with it and what would be right.
     using Check = std::optional<std::string> (*)(const std::string& text);

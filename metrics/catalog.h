@@ -145,6 +145,10 @@ inline constexpr Family dns_lookups{"sluice_dns_lookups_total",
                                     {"type", "result"}};
 inline constexpr Family dns_cache_hits{"sluice_dns_cache_hits_total",
                                        "Questions answered from the cache.", Kind::counter};
+inline constexpr Family sts_fetches{"sluice_mta_sts_fetches_total",
+                                    "MTA-STS policies fetched from their hosts, by result.",
+                                    Kind::counter,
+                                    {"result"}};
 
 // --- storage
 inline constexpr Family storage_commit_duration{"sluice_storage_commit_duration_seconds",

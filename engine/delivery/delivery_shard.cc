@@ -15,6 +15,7 @@ namespace {
 constexpr auto disk_look = std::chrono::seconds(1);
 constexpr auto collect_every = std::chrono::seconds(60);
 constexpr auto site_sweep = std::chrono::seconds(60);
+constexpr auto forget_reports_every = std::chrono::hours(1);
 constexpr auto drain_look = std::chrono::milliseconds(20);
 constexpr auto cut_grace =
     std::chrono::seconds(2);  // for what was cut to come home and be committed
@@ -40,13 +41,14 @@ ShardId DeliveryShard::home_of(std::string_view domain, ShardId shards) {
 DeliveryShard::DeliveryShard(DeliveryParts parts)
     : parts_(std::move(parts)),
       resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings, parts_.metrics)),
+      tls_reports_({parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self()}),
       hosts_(parts_.reactor),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
       home_({parts_.reactor, parts_.storage_worker, parts_.store, spool_, resolver_, *this,
-             parts_.post.self(), parts_.post.count(), parts_.settings, parts_.content_memory,
-             parts_.metrics}),
+             with_sts_policies(), tls_reports_, parts_.post.self(), parts_.post.count(),
+             parts_.settings, parts_.content_memory, parts_.metrics}),
       intake_(parts_.reactor, spool_, parts_.gate, parts_.post.self(), parts_.store.last_job(),
               parts_.settings, parts_.content_memory),
       letters_({parts_.reactor, parts_.signers, parts_.keyring, parts_.metrics}),
@@ -55,14 +57,33 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
     feed_.note(parts_.store.last_event());
 }
 
+/// Null when the operator has turned them off.
+StsPolicies* DeliveryShard::with_sts_policies() {
+    const Settings& settings = *parts_.settings;
+    if (!settings.mta_sts) return nullptr;
+    return &sts_.emplace(StsParts{.reactor = parts_.reactor,
+                                  .resolver = resolver_,
+                                  .worker = parts_.storage_worker,
+                                  .store = parts_.store,
+                                  .metrics = parts_.metrics,
+                                  .port = settings.mta_sts_port,
+                                  .ca_file = settings.tls_ca_file,
+                                  .thread_name = "https" + std::to_string(parts_.post.self())});
+}
+
 DeliveryShard::~DeliveryShard() {
     returns_flush_ = true;  // nothing runs any more: what still comes back is on disk as it was
 }
 
 void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues) {
     for (auto& [id, info] : queues) home_.adopt(id, std::move(info));
+    if (sts_) {
+        sts_->start([self = parts_.post.self(), shards = parts_.post.count()](
+                        const std::string& domain) { return home_of(domain, shards) == self; });
+    }
     home_.start();
     scope_.spawn(sweep_sites());
+    scope_.spawn(keep_tls_reports());
     if (parts_.post.self() == 0) scope_.spawn(watch_disk());
 }
 
@@ -193,6 +214,18 @@ Task<> DeliveryShard::sweep_sites() {
     }
 }
 
+Task<> DeliveryShard::keep_tls_reports() {
+    Instant next_forget = parts_.reactor.now();
+    while (!draining_) {
+        if (parts_.post.self() == 0 && parts_.reactor.now() >= next_forget) {
+            next_forget = parts_.reactor.now() + forget_reports_every;
+            co_await tls_reports_.forget();
+        }
+        co_await ticks_.wait_until(parts_.reactor.now() + TlsReports::flush_every);
+        co_await tls_reports_.flush();
+    }
+}
+
 Task<> DeliveryShard::drain(Instant deadline) {
     draining_ = true;
     ticks_.notify_all();
@@ -201,7 +234,9 @@ Task<> DeliveryShard::drain(Instant deadline) {
     co_await wait_for_sites(deadline);
     for (auto& [name, site] : sites_) site->cut();
     co_await wait_for_sites(parts_.reactor.now() + cut_grace);
+    if (sts_) co_await sts_->stop();
     co_await home_.drained();
+    co_await tls_reports_.flush();
     co_await spool_.flush();
     co_await scope_.join();
 }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@
 #include "engine/delivery/spool.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls_sessions.h"
+#include "engine/policy/sts_policies.h"
+#include "engine/policy/tls_reports.h"
 #include "engine/reactor/shards.h"
 
 namespace engine {
@@ -77,17 +80,21 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
         auto operator<=>(const SiteKey&) const = default;
     };
 
+    StsPolicies* with_sts_policies();
     void take(Lending lending);
     Site& site_for(const Lending& lending, storage::TlsRequest request);
     std::shared_ptr<SiteBudget> budget_of(const std::string& site) const;
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();
+    Task<> keep_tls_reports();
     Task<> wait_for_sites(Instant deadline);
 
     DeliveryParts parts_;
     Resolver resolver_;
     TlsSessions tls_sessions_;
+    std::optional<StsPolicies> sts_;
+    TlsReports tls_reports_;
     HostMemory hosts_;
     ShardFeed feed_;
     Spool spool_;

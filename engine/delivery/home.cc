@@ -6,6 +6,7 @@
 
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site_policy.h"
+#include "engine/policy/host_demand.h"
 #include "metrics/check.h"
 
 namespace engine {
@@ -156,7 +157,11 @@ void Home::make_ready(Queue& target) {
     Domain& domain = domains_[name];
     auto fixed = fixed_routes_.find(name);
     if (fixed == fixed_routes_.end()) fixed = fixed_routes_.find("*");
-    if (fixed != fixed_routes_.end() && fixed->second) domain.route = fixed->second;
+    if (fixed != fixed_routes_.end() && fixed->second) {
+        domain.route = fixed->second;  // whose policy is the operator's alone
+        domain.route_until = Instant::max();
+        domain.sts = {};
+    }
     if (parts_.reactor.now() < domain.hold_until) {
         // Held for a while: back into the schedule at the end of the hold.
         const auto hold =
@@ -167,7 +172,7 @@ void Home::make_ready(Queue& target) {
         return;
     }
     target.place = Queue::Place::ready;
-    if (domain.route && parts_.reactor.now() < domain.route->expires) {
+    if (domain.route && parts_.reactor.now() < domain.route_until) {
         Link& link = link_for(name, domain);
         link.ready.push_back(&target);
         offer(link);
@@ -179,8 +184,16 @@ void Home::make_ready(Queue& target) {
     scope_.spawn(resolve(name));
 }
 
+Task<> Home::ask_policy(std::string name, StsAnswer& answer) {
+    answer = co_await parts_.sts->policy_of(std::move(name));
+}
+
 Task<> Home::resolve(std::string name) {
+    StsAnswer sts{.ask_again = Instant::max()};
+    Scope beside;
+    if (parts_.sts) beside.spawn(ask_policy(name, sts));
     auto route = co_await parts_.resolver.route(name);
+    co_await beside.join();
     Domain& domain = domains_[name];
     domain.resolving = false;
     if (stopping_) co_return;
@@ -190,6 +203,8 @@ Task<> Home::resolve(std::string name) {
         co_return;
     }
     domain.route = *route;
+    domain.route_until = std::min((*route)->expires, sts.ask_again);
+    domain.sts = std::move(sts);
     Link& link = link_for(name, domain);
     for (Queue* queue : waiting) link.ready.push_back(queue);
     offer(link);
@@ -220,7 +235,9 @@ void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& w
 
 Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
     const SitePolicy policy = policy_for(*parts_.settings, name, *domain.route);
-    const LinkKey key{policy.site, policy.tls};
+    LinkKey key{policy.site, policy.tls};
+    if (domain.sts.policy)
+        key.tls = with_sts(std::move(key.tls), *domain.sts.policy, *domain.route);
     std::unique_ptr<Link>& slot = links_[key];
     if (!slot) {
         slot = std::make_unique<Link>();
@@ -326,7 +343,7 @@ Task<> Home::sweep() {
         std::erase_if(domains_, [&](const auto& entry) {
             const Domain& domain = entry.second;
             return !domain.resolving && domain.waiting.empty() && domain.hold_until <= now &&
-                   (!domain.route || domain.route->expires <= now);
+                   (!domain.route || domain.route_until <= now);
         });
         std::erase_if(links_, [&](const auto& entry) {
             const Link& link = *entry.second;

@@ -2,6 +2,7 @@
 // what is due to the site's shard within credits, and commits what comes back with its event.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -19,6 +20,8 @@
 #include "engine/delivery/settings.h"
 #include "engine/delivery/spool.h"
 #include "engine/dns/resolver.h"
+#include "engine/policy/sts_policies.h"
+#include "engine/policy/tls_reports.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/signal.h"
 #include "metrics/metric.h"
@@ -40,6 +43,8 @@ struct HomeParts {
     Spool& spool;
     Resolver& resolver;
     Lender& lender;
+    StsPolicies* sts;  // null: not asked for
+    TlsReports& tls_reports;
     ShardId shard;
     ShardId shards;
     std::shared_ptr<const Settings> settings;
@@ -106,6 +111,10 @@ class Home {
     };
     struct Domain {
         std::shared_ptr<const Route> route;
+        Instant route_until = Instant::min();  // asked for again after it, and the policy with it
+        StsAnswer sts;
+        std::array<uint64_t, 8> counted{};  // sessions, the latest; a ring
+        uint8_t next_counted = 0;
         bool resolving = false;
         Instant hold_until = Instant::min();  // after a look-up that failed for now
         std::deque<Queue*> waiting;
@@ -124,12 +133,14 @@ class Home {
     void dispatch_due(WallTime now);
     void make_ready(Queue& queue);
     Task<> resolve(std::string domain);
+    Task<> ask_policy(std::string name, StsAnswer& answer);
     void no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why);
     Link& link_for(const std::string& name, const Domain& domain);
     void offer(Link& link);
     void lend(Link& link, WallTime now);
     LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);
 
+    void count_session(const std::string& name, const Attempt& attempt);
     void record_later(std::vector<Decision> decisions);
     Task<> record(std::vector<Decision> decisions);
     void recorded(Decision& decision, WallTime now);

@@ -1,4 +1,6 @@
 // What comes back from the sites, and how it becomes durable.
+#include <algorithm>
+
 #include "engine/delivery/home.h"
 #include "engine/reactor/sleep.h"
 #include "metrics/catalog.h"
@@ -17,6 +19,7 @@ void Home::settle(std::vector<Return> returned) {
     decisions.reserve(returned.size());
     for (Return& one : returned) {
         if (one.attempt) {
+            count_session(one.terms.queue->domain, *one.attempt);
             decisions.push_back(decide(std::move(one.terms), *one.attempt, *parts_.settings, now,
                                        parts_.reactor.random()));
         } else if (now >= one.terms.delivery.expires) {
@@ -31,6 +34,20 @@ void Home::settle(std::vector<Return> returned) {
     }
     record_later(std::move(decisions));
     changed_.notify_all();
+}
+
+/// For TLS reports: each session once for each domain. Routes that an operator has fixed are nobody
+/// else's business, and a domain that was forgotten meanwhile is left out rather than guessed at.
+void Home::count_session(const std::string& name, const Attempt& attempt) {
+    const uint64_t session = attempt.session.number;
+    const auto found = domains_.find(name);
+    if (session == 0 || found == domains_.end()) return;
+    Domain& domain = found->second;
+    if (!domain.route || domain.route->expires == Instant::max()) return;
+    if (std::ranges::find(domain.counted, session) != domain.counted.end()) return;
+    domain.counted[domain.next_counted++ % domain.counted.size()] = session;
+    parts_.tls_reports.count(name, finding_of(attempt.session, domain.sts, attempt.mx), attempt.mx,
+                             attempt.ip);
 }
 
 void Home::record_later(std::vector<Decision> decisions) {

@@ -9,6 +9,7 @@
 #include "engine/delivery/job_info.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls.h"
+#include "engine/policy/observed_tls.h"
 #include "engine/reactor/shards.h"
 #include "engine/smtp/outcome.h"
 #include "storage/types.h"
@@ -19,7 +20,8 @@ namespace engine {
 struct Attempt {
     Verdict verdict;
     std::string mx, ip, site, provider;
-    std::string tls;  // of the connection, for the event; empty: none
+    std::string tls;     // of the connection, for the event; empty: none
+    ObservedTls session;  // the same, for TLS reports
     storage::WallTime started{};
     uint64_t smtp_ms = 0;
 };

@@ -56,6 +56,9 @@ struct DomainSettings {
 struct Settings {
     std::string node_name;  // EHLO name, a FQDN
     uint16_t port = 25;     // where MX hosts listen
+    bool dane = true;       // what the signed DNS says of a host's certificate counts
+    bool mta_sts = true;    // so does what a domain's policy says
+    uint16_t mta_sts_port = 443;  // of policy hosts
     std::vector<std::string> allow_addresses;
     Limits limits;  // of a site that no provider or domain names
     std::vector<Provider> providers;

@@ -124,6 +124,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .site = policy_.site,
                      .provider = policy_.provider,
                      .tls = connection.tls,
+                     .session = connection.tls_session,
                      .started = parts_.reactor.wall() - took,
                      .smtp_ms = static_cast<uint64_t>(took.count())});
     }

@@ -15,6 +15,7 @@
 #include "engine/delivery/site_policy.h"
 #include "engine/net/stream.h"
 #include "engine/net/tls.h"
+#include "engine/policy/observed_tls.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/signal.h"
 #include "metrics/metric.h"
@@ -92,6 +93,7 @@ class Site {
     /// An open connection: the stream and the session that speaks on it.
     struct Connection {
         std::string mx, ip, tls;
+        ObservedTls tls_session;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
     };
@@ -105,6 +107,7 @@ class Site {
                                                       MxHost host);
     Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand);
     Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand);
+    ObservedTls session_of(const TlsDemand& demand) const;
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
     Task<bool> work_before(Instant deadline);

@@ -66,8 +66,12 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
         auto demand = co_await demand_at(route, host);
         if (!demand) {
             hopeless = false;
+            ObservedTls session = session_of(demand_);
+            if (demand.error().failure == Failure::policy_unknown)
+                session.dane = ObservedTls::Dane::unknown;
             last = std::unexpected(Attempt{.verdict = std::move(demand.error()),
                                            .mx = host.name,
+                                           .session = session,
                                            .started = parts_.reactor.wall()});
             continue;
         }
@@ -96,6 +100,9 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
     if (const auto failed = without_tls_.find(host.name);
         may_go_plain && failed != without_tls_.end() && parts_.reactor.now() < failed->second) {
         demand.use = TlsDemand::Use::never;
+        Opened plain = co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+        if (plain) (*plain)->tls_session.failure = TlsFailure::handshake;
+        co_return plain;
     }
     Opened opened = co_await open_once(endpoint, host, demand);
     const bool by_tls = !opened && opened.error().verdict.stage == Stage::tls;
@@ -106,7 +113,9 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
     if (without_tls_.size() >= without_tls_max) without_tls_.clear();
     without_tls_[host.name] = parts_.reactor.now() + without_tls_for;
     demand.use = TlsDemand::Use::never;
-    co_return co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+    opened = co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+    if (opened) (*opened)->tls_session.failure = TlsFailure::handshake;
+    co_return opened;
 }
 
 /// What the mail and the DNS demand of this host together; the error is why it is not for this
@@ -128,6 +137,17 @@ Task<std::expected<TlsDemand, Verdict>> Site::demand_at(std::shared_ptr<const Ro
     refused.failure = Failure::tls_untrusted;
     refused.reply.text = demand.policy + " does not name " + host.name + " as a host of the domain";
     co_return std::unexpected(std::move(refused));
+}
+
+/// For TLS reports: a new session, held to this demand. None where policies do not count: the
+/// operator has turned TLS off, or the mail waives them.
+ObservedTls Site::session_of(const TlsDemand& demand) const {
+    using Dane = ObservedTls::Dane;
+    if (demand_.use == TlsDemand::Use::never || demand_.waives_dns) return {};
+    ObservedTls session{.number = parts_.reactor.random()() | 1};
+    if (demand.tlsa_unusable) session.dane = Dane::unusable;
+    if (demand.least == TlsLevel::dane) session.dane = Dane::usable;
+    return session;
 }
 
 void Site::count_handshake(const Connection& connection, const std::expected<void, Verdict>& done) {
@@ -159,6 +179,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     auto connection = std::make_unique<Connection>();
     connection->mx = attempt.mx;
     connection->ip = attempt.ip;
+    connection->tls_session = session_of(demand);
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
     const Limits& limits = policy_.limits;
@@ -183,11 +204,15 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     open_streams_.erase(listed);
     greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
     count_handshake(*connection, introduced);
-    connection->tls = to_string(connection->session->tls());
+    const TlsResult& has = connection->session->tls();
+    connection->tls = to_string(has);
+    connection->tls_session.level = has.level;
+    connection->tls_session.failure = has.failure;
     if (!introduced) {
         connection->stream->close();
         attempt.verdict = std::move(introduced.error());
         attempt.tls = connection->tls;
+        if (attempt.verdict.stage == Stage::tls) attempt.session = connection->tls_session;
         attempt.smtp_ms = milliseconds_between(start, parts_.reactor.now());
         co_return std::unexpected(std::move(attempt));
     }

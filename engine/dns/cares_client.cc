@@ -233,7 +233,8 @@ void CaresClient::on_answer(void* asked, int status, int, unsigned char* packet,
         const std::string_view octets(reinterpret_cast<const char*>(packet),
                                       static_cast<size_t>(size));
         question.answer = parse_dns_answer(octets, question.name, question.type);
-        question.answer.authenticated &= question.client.servers_are_local_;
+        question.answer.authenticated &=
+            question.client.servers_are_local_ && question.client.options_.believe_dnssec;
     } else {
         question.answer =
             failed(question.client.stopping_ ? "the engine is stopping" : ares_strerror(status));

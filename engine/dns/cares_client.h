@@ -25,6 +25,7 @@ struct CaresOptions {
     std::chrono::milliseconds timeout{
         2000};  // of the first try; each further try of all servers has twice as long
     int tries = 3;
+    bool believe_dnssec = true;    // that a server of this host says, see servers_are_local()
     size_t in_flight_max = 256;    // questions on the wire; what is above waits here
     size_t waiting_max = 100'000;  // above it a question fails at once
 };

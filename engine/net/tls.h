@@ -39,6 +39,7 @@ struct TlsDemand {
                                      // "*.x"); empty: all
     std::vector<std::string> names;  // beside the host's own that its certificate may bear
     std::vector<TlsaRecord> tlsa;    // with `least` dane: the certificate must match one of them
+    bool tlsa_unusable = false;      // the host has TLSA records, none of which can be used
     bool require_tls = false;        // REQUIRETLS (RFC 8689): the host must offer it, too
     bool waives_dns = false;         // "TLS-Required: No" (RFC 8689): what DANE demands is left out
     std::string policy;  // who demands it, for people: "MTA-STS of x.test", "tls of [delivery]"

@@ -55,6 +55,7 @@ TlsDemand with_dane(TlsDemand base, const std::string& host, const HostTlsa& tls
     std::vector<TlsaRecord> usable;
     std::ranges::copy_if(tlsa.records, std::back_inserter(usable), is_usable);
     if (usable.empty()) {
+        base.tlsa_unusable = true;
         if (base.least == TlsLevel::plain) {
             base.least = TlsLevel::encrypted;
             base.policy = fmt::format("DANE of {}, none of whose TLSA records can be used", host);

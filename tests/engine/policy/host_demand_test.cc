@@ -74,7 +74,10 @@ TEST(Dane, UnusableRecordsDemandEncryptionByWhomever) {
 
 TEST(Dane, UnusableRecordsDoNotWeakenWhatIsDemandedAnyway) {
     const TlsDemand verified{.least = TlsLevel::verified, .policy = "MTA-STS"};
-    EXPECT_EQ(with_dane(verified, "mx.test", records({{1, 1, 1, sha256}})), verified);
+    const auto demand = with_dane(verified, "mx.test", records({{1, 1, 1, sha256}}));
+    EXPECT_EQ(demand.least, TlsLevel::verified);
+    EXPECT_EQ(demand.policy, "MTA-STS");
+    EXPECT_TRUE(demand.tlsa_unusable);
 }
 
 TEST(Dane, NothingFoundChangesNothing) {
