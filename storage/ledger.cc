@@ -253,7 +253,11 @@ Additions additions_of(std::span<const Batch> group, uint64_t first_seq, uint32_
                           .pool = job.pool,
                           .klass = job.klass,
                           .sender = job.sender,
-                          .created = job.created};
+                          .created = job.created,
+                          .envid = job.envid,
+                          .ret = job.ret,
+                          .reports = job.reports,
+                          .tls = job.tls};
             row.boot = boot;
         }
         for (const JobId id : batch.job_ends) sum.jobs[id].tally.ended = true;

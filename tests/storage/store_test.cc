@@ -43,6 +43,21 @@ TEST_F(StoreTest, GivesBackWhatWasCommittedAfterAReopen) {
     EXPECT_EQ(store->boot(), 2U);
 }
 
+TEST_F(StoreTest, KeepsWhatASubmitterAskedForOverAReopen) {
+    Job job = make_job(job_id(1));
+    job.envid = "QQ314159";
+    job.ret = DsnReturn::full;
+    job.reports = true;
+    job.tls = TlsRequest::required;
+    commit(accept(job, 1));
+    reopen();
+    const Job kept = store->job(job.id).value()->job;
+    EXPECT_EQ(kept.envid, "QQ314159");
+    EXPECT_EQ(kept.ret, DsnReturn::full);
+    EXPECT_TRUE(kept.reports);
+    EXPECT_EQ(kept.tls, TlsRequest::required);
+}
+
 TEST_F(StoreTest, KeepsNotesByKindAndNameOverAReopen) {
     const std::vector<Note> kept = {
         {"a/1", "one"}, {"a/2", std::string("\0\xff", 2)}, {"b/1", "x"}};
