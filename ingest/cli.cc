@@ -31,6 +31,7 @@ struct Words {
     EventsOptions events;
     CheckOptions check;
     SendOptions send;
+    ClassifyOptions classify;
 
     Output output() const { return json ? Output::json : Output::text; }
 };
@@ -102,6 +103,13 @@ int run_tls_report(Words& words) {
     return tls_report(words.tls_report, *config);
 }
 
+int run_classify(Words& words) {
+    const auto config = configuration(words.config_file);
+    if (!config) return wrong_usage;
+    words.classify.output = words.output();
+    return classify(words.classify, *config);
+}
+
 int run_check(Words& words) {
     words.check.config_file = words.config_file;
     words.check.output = words.output();
@@ -144,6 +152,20 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     serve->callback(
         [&words, daemon, &run] { run = [&words, daemon] { return run_serve(words, daemon); }; });
+
+    auto* classify_command = app.add_subcommand(
+        "classify", "Say which bounce class a reply of a mail host has, and by which rule");
+    classify_command
+        ->add_option("reply", words.classify.reply, "Such as \"550 5.1.1 no such user\"")
+        ->required();
+    classify_command->add_option("--mx", words.classify.mx, "The host that said it");
+    classify_command
+        ->add_option("--stage", words.classify.stage, "banner, ehlo, mail, rcpt, data or body")
+        ->check(CLI::IsMember({"banner", "ehlo", "mail", "rcpt", "data", "body"}))
+        ->capture_default_str();
+    add_config(*classify_command, words);
+    add_json(*classify_command, words);
+    classify_command->callback([&] { run = [&words] { return run_classify(words); }; });
 
     auto* check_command =
         app.add_subcommand("check", "Say whether this host is fit to serve, and what to mend");

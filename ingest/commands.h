@@ -59,6 +59,14 @@ struct PasswordOptions {
 /// Prints the line for [[credential]] or [[tenant]].
 int password(const PasswordOptions& options);
 
+struct ClassifyOptions {
+    std::string reply;  // "550 5.1.1 no such user"
+    std::string mx, stage = "rcpt";
+    Output output = Output::text;
+};
+/// Says which bounce class a reply has, and which rule says so.
+int classify(const ClassifyOptions& options, const Config& config);
+
 struct SendOptions {
     std::string from, to, subject, text;
     std::optional<std::string> html;

@@ -14,9 +14,9 @@ using engine::Content;
 
 namespace {
 
-constexpr std::array<std::string_view, 11> job_names{
-    "from",       "tenant",          "campaign", "class",   "pool",      "send_at",
-    "expires_in", "idempotency_key", "tls",      "content", "recipients"};
+constexpr std::array<std::string_view, 12> job_names{
+    "from",       "tenant",          "campaign", "class",   "pool",       "send_at",
+    "expires_in", "idempotency_key", "tls",      "content", "recipients", "dsn"};
 enum JobName : uint8_t {
     from,
     tenant,
@@ -28,7 +28,8 @@ enum JobName : uint8_t {
     idempotency_key,
     tls,
     content,
-    recipients
+    recipients,
+    dsn
 };
 
 constexpr std::array<std::string_view, 4> recipient_names{"to", "name", "vars", "meta"};
@@ -279,6 +280,11 @@ void set_option(JsonWalk& walk, JobName member, std::string_view text, const Fie
                            "the only pool so far is \"default\"");
             }
             return;
+        case dsn:
+            if (text != "true" && text != "false")
+                walk.error(at, "field.value", "must be \"true\" or \"false\"");
+            job.reports = text == "true";
+            return;
         case content:
         case recipients:
             return;
@@ -304,6 +310,10 @@ void JobReader::State::read_member(JobName member, ondemand::value value, const 
     }
     if (member == content) {
         out.open->content = read_content(walk, value, at, origin);
+        return;
+    }
+    if (member == dsn) {
+        out.open->job.reports = walk.flag(value, at).value_or(false);
         return;
     }
     const auto text = walk.text(value, at);

@@ -50,9 +50,9 @@ std::vector<ApiError> unknown_parameters(const HttpRequest& request,
 }
 
 std::expected<Wishes, HttpAnswer> read_wishes(const HttpRequest& request, bool raw_message) {
-    static constexpr std::array<std::string_view, 10> known{"ids",     "dry_run",   "from",  "to",
-                                                            "tenant",  "campaign",  "class", "pool",
-                                                            "send_at", "expires_in"};
+    static constexpr std::array<std::string_view, 11> known{
+        "ids",   "dry_run", "from",    "to",         "tenant", "campaign",
+        "class", "pool",    "send_at", "expires_in", "dsn"};
     auto errors =
         unknown_parameters(request, std::span(known).first(raw_message ? known.size() : 2));
     Wishes wishes;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ingest/bounce_rules_files.h"
 #include "ingest/password_hash.h"
 #include "ingest/setting_check.h"
 
@@ -303,6 +304,19 @@ const std::array table = {
             {.least = 1, .most = 65535},
             "Where the hosts of these policies listen; tests set another.",
             [](T to, V v) { to.config.delivery.mta_sts_port = static_cast<uint16_t>(v.number); }},
+    Setting{"delivery",
+            "bounce_rules",
+            Type::texts,
+            "[]",
+            Reload::live,
+            {.check = check_rules_file},
+            "Files of rules that sort replies into bounce classes, in front of the built-in ones "
+            "(deploy/bounce_rules.toml).",
+            [](T to, V v) {
+                // A file that changed since it was checked keeps the built-in rules.
+                if (auto rules = load_bounce_rules(v.texts))
+                    to.config.delivery.bounce_rules = *rules;
+            }},
 
     Setting{"timeouts",
             "connect",
@@ -385,6 +399,23 @@ const std::array table = {
             {.least = second_ms, .most = 30 * day_ms},
             "Age at which a delivery that does not succeed is given up.",
             [](T to, V v) { to.config.delivery.expires = v.duration; }},
+
+    Setting{"dsn",
+            "delay_after",
+            Type::duration,
+            "\"4h\"",
+            Reload::live,
+            {.most = 30 * day_ms},
+            "Age at which a sender is told, once, that mail is late; \"0s\": never.",
+            [](T to, V v) { to.config.delivery.report_delay_after = v.duration; }},
+    Setting{"dsn",
+            "content_max",
+            Type::size,
+            "\"64KiB\"",
+            Reload::live,
+            {.most = 16ull << 20},
+            "Mail up to this size goes back whole where RET=FULL asks for it, else its header.",
+            [](T to, V v) { to.config.delivery.report_content_max = v.number; }},
 
     Setting{"queue",
             "memory",

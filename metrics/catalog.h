@@ -71,6 +71,11 @@ inline constexpr Family in_doubt{
     "Attempts whose content went out whole and got no answer: the next one may make a duplicate.",
     Kind::counter,
     {"provider"}};
+inline constexpr Family reports{
+    "sluice_reports_total",
+    "Recipients that senders were told of by a delivery status notification, by action.",
+    Kind::counter,
+    {"action"}};
 inline constexpr Family smtp_replies{"sluice_smtp_replies_total",
                                      "SMTP replies of receivers, by stage and code.",
                                      Kind::counter,

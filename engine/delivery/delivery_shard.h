@@ -98,8 +98,9 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     HostMemory hosts_;
     ShardFeed feed_;
     Spool spool_;
-    Home home_;
     ShardIntake intake_;
+    Reports reports_;
+    Home home_;
     Letters letters_;
     std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn
     bool returns_flush_ = false;

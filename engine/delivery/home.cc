@@ -69,7 +69,7 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
     for (Arrival& arrival : arrivals) {
         Queue& target = queue(arrival.delivery.queue, arrival.queue);
         remember_job(arrival.job);
-        place(target, {std::move(arrival.delivery), std::move(arrival.job)});
+        place(target, {std::move(arrival.delivery), std::move(arrival.job), nullptr});
     }
     changed_.notify_all();
 }
@@ -261,7 +261,12 @@ void Home::offer(Link& link) {
 LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
     lent_.insert(waiting.delivery.id);
     ++owner.lent;
-    return {std::move(waiting.delivery), std::move(waiting.job), owner.info, parts_.shard, link, 0};
+    return {.delivery = std::move(waiting.delivery),
+            .job = std::move(waiting.job),
+            .queue = owner.info,
+            .home = parts_.shard,
+            .link = link,
+            .last = std::move(waiting.last)};
 }
 
 void Home::lend(Link& link, WallTime now) {

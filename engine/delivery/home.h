@@ -17,6 +17,7 @@
 #include "engine/delivery/outcome_metrics.h"
 #include "engine/delivery/outcomes.h"
 #include "engine/delivery/queue_window.h"
+#include "engine/delivery/reports.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/spool.h"
 #include "engine/dns/resolver.h"
@@ -41,6 +42,7 @@ struct HomeParts {
                      // on its order
     storage::Store& store;
     Spool& spool;
+    Reports& reports;
     Resolver& resolver;
     Lender& lender;
     StsPolicies* sts;  // null: not asked for

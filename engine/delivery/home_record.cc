@@ -28,7 +28,8 @@ void Home::settle(std::vector<Return> returned) {
             // Untried: its row is where it was, so nothing is written and it keeps its place.
             Queue& owner = queue(one.terms.delivery.queue, one.terms.queue);
             release(one.terms);
-            place(owner, {std::move(one.terms.delivery), std::move(one.terms.job)});
+            place(owner, {std::move(one.terms.delivery), std::move(one.terms.job),
+                          std::move(one.terms.last)});
             forget_if_empty(owner);
         }
     }
@@ -58,7 +59,12 @@ Task<> Home::record(std::vector<Decision> decisions) {
     for (;;) {
         // A batch is built anew for each try, because the spool takes it; it fails only when the
         // disk does.
-        const auto committed = co_await parts_.spool.commit(batch_of(decisions));
+        storage::Batch batch;
+        std::vector<Spool::Origin> origins;
+        parts_.reports.add(decisions, batch, origins);
+        batch = batch_of(decisions, std::move(batch));
+        const auto committed =
+            co_await parts_.spool.accept(std::move(batch), std::move(origins), {});
         if (committed) break;
         if (!storage_failed_)
             metrics::log::error(
@@ -81,10 +87,11 @@ Task<> Home::record(std::vector<Decision> decisions) {
 
 void Home::recorded(Decision& decision, WallTime now) {
     LoanTerms& terms = decision.terms;
-    outcomes_.count(decision.event, terms, now);
+    outcomes_.count(decision, now);
     Queue& owner = queue(terms.delivery.queue, terms.queue);
     release(terms);
-    if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});
+    if (decision.next)
+        place(owner, {std::move(*decision.next), std::move(terms.job), last_word_of(decision)});
     forget_if_empty(owner);
 }
 

@@ -84,7 +84,7 @@ void Home::take_refill(Refill& refill) {
                                      mark.group > announced_[mark.shard];
         if (to_be_announced) continue;
         std::shared_ptr<const JobInfo> job = known_job(row.id.job);
-        rows.push_back({std::move(row), std::move(job)});
+        rows.push_back({std::move(row), std::move(job), nullptr});
     }
     const size_t before_size = target.window.size();
     target.window.end_refill(std::move(rows), upto);

@@ -24,6 +24,14 @@ struct Attempt {
     ObservedTls session;  // the same, for TLS reports
     storage::WallTime started{};
     uint64_t smtp_ms = 0;
+    bool host_reports = false;  // the host offers DSN and was told what the sender wants to know
+};
+
+/// What a host said of a delivery that waits: for the words of its expiry. In memory only.
+struct LastWord {
+    static constexpr size_t text_octets_max = 256;
+    std::string mx;
+    Reply reply;  // code 0: our own words
 };
 
 /// A delivery that is borrowed from its home for one attempt.
@@ -36,6 +44,7 @@ struct LoanTerms {
     uint32_t untried =
         0;  // times that it went onto a connection and came off again without a verdict
     bool lock_step = false;  // the host lost its way in a group with it: one command at a time now
+    std::shared_ptr<const LastWord> last;  // null: none is known
 };
 
 /// What comes back: with an attempt, or untried. An untried one keeps its place and its attempt

@@ -28,6 +28,17 @@ std::string_view outcome_name(Event::Type type) {
             return "other";
     }
 }
+
+std::string_view report_name(Report report) {
+    switch (report) {
+        case Report::delayed:
+            return "delayed";
+        case Report::relayed:
+            return "relayed";
+        default:
+            return "failed";
+    }
+}
 }  // namespace
 
 OutcomeMetrics::OutcomeMetrics(metrics::Registry& registry)
@@ -35,7 +46,11 @@ OutcomeMetrics::OutcomeMetrics(metrics::Registry& registry)
       duration_{&registry.histogram(catalog::delivery_duration, {"transactional"}),
                 &registry.histogram(catalog::delivery_duration, {"bulk"})} {}
 
-void OutcomeMetrics::count(const Event& event, const LoanTerms& terms, WallTime now) {
+void OutcomeMetrics::count(const Decision& decision, WallTime now) {
+    const Event& event = decision.event;
+    const LoanTerms& terms = decision.terms;
+    if (decision.report != Report::none)
+        registry_.counter(catalog::reports, {report_name(decision.report)}).add();
     const std::string_view provider =
         event.provider.empty() ? "default" : std::string_view(event.provider);
     const std::string_view outcome = outcome_name(event.type);

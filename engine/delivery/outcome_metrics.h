@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "engine/delivery/loan.h"
+#include "engine/delivery/outcomes.h"
 #include "metrics/metric.h"
 
 namespace engine {
@@ -11,7 +11,7 @@ namespace engine {
 class OutcomeMetrics {
   public:
     explicit OutcomeMetrics(metrics::Registry& registry);
-    void count(const storage::Event& event, const LoanTerms& terms, WallTime now);
+    void count(const Decision& decision, WallTime now);
 
   private:
     metrics::Registry& registry_;

@@ -51,6 +51,33 @@ void set_class(Event& event, BounceClass klass) {
     event.bounce_kind = to_string(kind_of(klass));
 }
 
+/// Words with a code that no host has said.
+bool is_own(const Verdict& verdict) {
+    return verdict.stage == Stage::dns || verdict.failure == Failure::cannot_carry ||
+           verdict.failure == Failure::content_lost;
+}
+
+/// Whether the mail asks for reports at all.
+bool is_reported(const LoanTerms& terms) {
+    if (!terms.job || (terms.delivery.notify & storage::notify::never) != 0) return false;
+    // Never about what has no sender: reports are such mail themselves (RFC 5321 6.1).
+    return terms.job->job().reports && !terms.job->job().sender.empty();
+}
+
+bool wants(const LoanTerms& terms, uint8_t what) {
+    const uint8_t notify = terms.delivery.notify;
+    return notify == 0 ? what != storage::notify::success : (notify & what) != 0;
+}
+
+/// Once for each delivery and without a memory of it: the time at which mail counts as late falls
+/// either between an attempt's due time and its end, or between that and the next due time.
+bool becomes_late(const LoanTerms& terms, WallTime now, WallTime next_due,
+                  const Settings& settings) {
+    if (settings.report_delay_after.count() == 0) return false;
+    const WallTime late = terms.delivery.accepted + settings.report_delay_after;
+    return (terms.delivery.due < late && late <= now) || (now < late && late <= next_due);
+}
+
 std::chrono::milliseconds jittered(std::chrono::milliseconds delay, std::mt19937_64& random) {
     std::uniform_real_distribution<double> factor(0.9, 1.1);
     return std::chrono::milliseconds(std::max<int64_t>(
@@ -68,10 +95,24 @@ std::chrono::milliseconds retry_delay(const Settings& settings, uint32_t attempt
 Decision expire(LoanTerms terms, WallTime now) {
     Event event = event_for(terms, Event::Type::expired, now);
     event.attempt = terms.delivery.attempts;
-    event.reply = terms.delivery.attempts == 0 ? "expired before a first attempt"
-                                               : "expired; the deferrals before tell why";
+    if (terms.delivery.attempts == 0) {
+        event.reply = "expired before a first attempt";
+    } else if (terms.last) {
+        const Reply& reply = terms.last->reply;
+        event.mx = terms.last->mx;
+        event.reply = "expired; the last attempt ended with: ";
+        if (reply.code != 0) event.reply += std::to_string(reply.code) + ' ';
+        if (!reply.enhanced.empty()) event.reply += reply.enhanced + ' ';
+        event.reply += reply.text;
+    } else {
+        event.reply = "expired; the deferrals before tell why";
+    }
     set_class(event, BounceClass::message_expired);
-    return {std::move(terms), std::move(event), std::nullopt};
+    const bool told = is_reported(terms) && wants(terms, storage::notify::failure);
+    return {.terms = std::move(terms),
+            .event = std::move(event),
+            .next = std::nullopt,
+            .report = told ? Report::failed : Report::none};
 }
 
 Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
@@ -88,13 +129,24 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
 
     Event event = event_for(terms, type, now);
     describe(event, attempt, terms);
+    const bool own_words = is_own(attempt.verdict);
     if (type != Event::Type::delivered) {
         const BounceClass klass = type == Event::Type::expired ? BounceClass::message_expired
                                                                : settings.bounce_rules->classify(
                                                                      attempt.verdict, attempt.mx);
         set_class(event, klass);
     }
-    if (type != Event::Type::deferred) return {std::move(terms), std::move(event), std::nullopt};
+    const bool reported = is_reported(terms);
+    Report report = Report::none;
+    if (type != Event::Type::deferred) {
+        if (type == Event::Type::delivered) {
+            if (reported && !attempt.host_reports && wants(terms, storage::notify::success))
+                report = Report::relayed;
+        } else if (reported && wants(terms, storage::notify::failure)) {
+            report = Report::failed;
+        }
+        return {std::move(terms), std::move(event), std::nullopt, report, own_words};
+    }
 
     const uint32_t attempts = terms.delivery.attempts + 1;
     Delivery next = terms.delivery;
@@ -103,7 +155,17 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
     next.due = std::max(std::min(now + jittered(retry_delay(settings, attempts), random), expires),
                         terms.delivery.due + std::chrono::milliseconds(1));
     event.next_attempt = next.due;
-    return {std::move(terms), std::move(event), std::move(next)};
+    if (reported && wants(terms, storage::notify::delay) &&
+        becomes_late(terms, now, next.due, settings))
+        report = Report::delayed;
+    return {std::move(terms), std::move(event), std::move(next), report, own_words};
+}
+
+std::shared_ptr<const LastWord> last_word_of(const Decision& decision) {
+    const Event& event = decision.event;
+    return std::make_shared<const LastWord>(
+        event.mx, Reply{decision.own_words ? uint16_t{0} : event.code, event.enhanced,
+                        event.reply.substr(0, LastWord::text_octets_max)});
 }
 
 Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
@@ -116,10 +178,9 @@ Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
     return decide(std::move(terms), attempt, settings, now, random);
 }
 
-storage::Batch batch_of(const std::vector<Decision>& decisions) {
-    storage::Batch batch;
+storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch batch) {
     batch.removes.reserve(decisions.size());
-    batch.events.reserve(decisions.size());
+    batch.events.reserve(batch.events.size() + decisions.size());
     for (const Decision& decision : decisions) {
         batch.removes.push_back(storage::key_of(decision.terms.delivery));
         if (decision.next) batch.puts.push_back(*decision.next);

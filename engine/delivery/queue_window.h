@@ -17,10 +17,13 @@
 
 namespace engine {
 
+struct LastWord;
+
 /// A delivery that waits in memory. `job` is null between a refill and the load of its content.
 struct Waiting {
     storage::Delivery delivery;
     std::shared_ptr<const JobInfo> job;
+    std::shared_ptr<const LastWord> last;
 };
 
 class QueueWindow {

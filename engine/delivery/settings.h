@@ -73,6 +73,9 @@ struct Settings {
     uint64_t memory_bytes = 512ull << 20;    // budget for contents and windows, all shards together
     uint64_t queue_bytes_max = 50ull << 30;  // of data_dir; above it ingest is refused
     uint64_t free_disk_min = 1ull << 30;     // below it ingest is refused
+    std::chrono::milliseconds report_delay_after =
+        std::chrono::hours(4);                  // then a sender is told of the delay; 0: never
+    uint64_t report_content_max = 64ull << 10;  // of a mail that is given back whole (RET=FULL)
     std::shared_ptr<const BounceRules> bounce_rules = BounceRules::built_in();
     std::chrono::milliseconds drain = std::chrono::seconds(30);  // bound of a stop
 };

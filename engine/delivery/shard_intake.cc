@@ -112,6 +112,18 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
     if (part.last) draft.batch.job_ends.push_back(open.job.id);
 }
 
+void ShardIntake::add_own(JobPart part, storage::Batch& batch,
+                          std::vector<Spool::Origin>& origins) {
+    CHECK(batch.puts.size() == origins.size(), "new deliveries stand in front of moved ones");
+    Draft draft{.now = reactor_.wall(),
+                .batch = std::move(batch),
+                .origins = std::move(origins),
+                .new_queues = {}};
+    add_part(part, draft);
+    batch = std::move(draft.batch);
+    origins = std::move(draft.origins);
+}
+
 Task<std::expected<void, Refusal>> ShardIntake::accept(
     std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) {
     if (auto refused = refusal()) co_return std::unexpected(std::move(*refused));

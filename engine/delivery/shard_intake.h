@@ -29,6 +29,9 @@ class ShardIntake final : public Intake {
     std::optional<Refusal> refusal() const override { return gate_.refusal(); }
     Task<std::expected<void, Refusal>> accept(
         std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) override;
+    /// A whole job of our own, to be committed with what `batch` tells of; `origins` is for
+    /// Spool::accept. Never refused: what must be told finds room.
+    void add_own(JobPart part, storage::Batch& batch, std::vector<Spool::Origin>& origins);
 
   private:
     struct KnownQueue {

@@ -126,7 +126,8 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .tls = connection.tls,
                      .session = connection.tls_session,
                      .started = parts_.reactor.wall() - took,
-                     .smtp_ms = static_cast<uint64_t>(took.count())});
+                     .smtp_ms = static_cast<uint64_t>(took.count()),
+                     .host_reports = connection.session->capabilities().dsn});
     }
 }
 

@@ -143,5 +143,96 @@ TEST(Outcomes, AnExpiryIsOfAClassOfItsOwn) {
     EXPECT_EQ(d.event.bounce_kind, "soft");
 }
 
+// --- what senders are told
+
+ContentMemory memory;
+
+/// Terms of mail whose sender wants reports.
+LoanTerms reported(uint8_t notify = 0, std::string sender = "bob@news.example") {
+    LoanTerms t = terms();
+    t.delivery.notify = notify;
+    storage::Job job{.sender = std::move(sender), .reports = true};
+    t.job = std::make_shared<const JobInfo>(std::move(job), nullptr, memory);
+    return t;
+}
+
+Attempt refusal() {
+    return attempt(Verdict::Kind::bounced, Stage::rcpt, {550, "5.1.1", "who?"});
+}
+Attempt deferral() {
+    return attempt(Verdict::Kind::deferred, Stage::rcpt, {450, "4.2.0", "later"});
+}
+Attempt success() {
+    return attempt(Verdict::Kind::delivered, Stage::body, {250, "2.0.0", "ok"});
+}
+
+TEST(Reporting, TellsOfFailuresUnlessNotifySaysOtherwise) {
+    namespace notify = storage::notify;
+    EXPECT_EQ(decided(reported(), refusal()).report, Report::failed);
+    EXPECT_EQ(decided(reported(notify::failure | notify::delay), refusal()).report, Report::failed);
+    EXPECT_EQ(decided(reported(notify::success), refusal()).report, Report::none);
+    EXPECT_EQ(decided(reported(notify::never), refusal()).report, Report::none);
+    EXPECT_EQ(expire(reported(), now).report, Report::failed);
+    EXPECT_EQ(expire(reported(notify::never), now).report, Report::none);
+}
+
+TEST(Reporting, NeverTellsOfMailWithoutASenderNorOfMailThatDoesNotAsk) {
+    EXPECT_EQ(decided(reported(0, ""), refusal()).report, Report::none);
+    EXPECT_EQ(expire(reported(0, ""), now).report, Report::none);
+    EXPECT_EQ(decided(terms(), refusal()).report, Report::none);
+}
+
+TEST(Reporting, TellsOfSuccessWhereItIsAskedForAndTheHostWillNot) {
+    EXPECT_EQ(decided(reported(storage::notify::success), success()).report, Report::relayed);
+    Attempt passed_on = success();
+    passed_on.host_reports = true;
+    EXPECT_EQ(decided(reported(storage::notify::success), passed_on).report, Report::none);
+    EXPECT_EQ(decided(reported(), success()).report, Report::none);
+}
+
+TEST(Reporting, TellsOfADelayOnceHoweverTheAttemptsFall) {
+    for (unsigned seed = 0; seed < 200; ++seed) {
+        std::mt19937_64 random(seed);
+        Settings s = settings();
+        s.retry_schedule = {60s, 300s, 900s, 3600s, 7200s, 14400s};
+        LoanTerms t = reported();
+        t.delivery.accepted = t.delivery.due = now;
+        t.delivery.expires = now + 72h;
+        WallTime at = now;
+        int told = 0;
+        while (at < now + 24h) {
+            // Some attempts come long after their time: a backlog, or a daemon that was down.
+            const auto late = random() % 4 == 0 ? std::chrono::minutes(random() % 300) : 0min;
+            at = t.delivery.due + late;
+            const Decision d = decide(t, deferral(), s, at, random);
+            told += d.report == Report::delayed;
+            t.delivery = *d.next;
+        }
+        EXPECT_EQ(told, 1) << "seed " << seed;
+    }
+}
+
+TEST(Reporting, TellsOfNoDelayWhenTheOperatorOrTheSenderDoesNotWantIt) {
+    Settings never = settings();
+    never.report_delay_after = 0ms;
+    LoanTerms late = reported();
+    late.delivery.accepted = now - 4h;
+    late.delivery.due = now - 1h;
+    Settings wanted = settings();
+    wanted.report_delay_after = 3h + 30min;
+    EXPECT_EQ(decided(late, deferral(), wanted).report, Report::delayed);
+    EXPECT_EQ(decided(late, deferral(), never).report, Report::none);
+    late.delivery.notify = storage::notify::failure;
+    EXPECT_EQ(decided(late, deferral(), wanted).report, Report::none);
+}
+
+TEST(Outcomes, AnExpirySaysTheLastAnswerWhenItIsKnown) {
+    LoanTerms t = terms(2);
+    t.last = last_word_of(decided(terms(), deferral()));
+    const Decision d = expire(std::move(t), now);
+    EXPECT_EQ(d.event.reply, "expired; the last attempt ended with: 450 4.2.0 later");
+    EXPECT_EQ(d.event.mx, "mx.x.test");
+}
+
 }  // namespace
 }  // namespace engine
