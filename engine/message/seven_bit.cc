@@ -41,6 +41,9 @@ class Converter {
 
     std::expected<std::string, std::string> result() {
         if (!problem_.empty()) return std::unexpected(std::move(problem_));
+        // A multipart that nobody closed: its last part is the mail's end, and left its line end to
+        // a delimiter that never came.
+        if (!out_.ends_with("\r\n")) out_ += "\r\n";
         return std::move(out_);
     }
     void fail(std::string why) {
@@ -155,19 +158,27 @@ class Converter {
             return fail("a part of it is in an encoding that is not known");
         header(part, type.encoding, "");
         size_t column = 0;
+        size_t escaped = 0;  // octets of an "=3D" that are still to come: it must stay whole
         for (const char c : part.body) {
             const bool high = static_cast<unsigned char>(c) > 127;
-            if (high && quoted) {
-                if (column + 3 > quoted_printable_columns) {
-                    out_ += "=\r\n";
-                    column = 0;
-                }
+            if (high && !quoted) continue;
+            // What we encode keeps to the columns of quoted-printable; what is there already is
+            // left alone until our octets have made its line too long for SMTP.
+            const bool full = high ? column + 3 > quoted_printable_columns
+                                   : column + 4 > line_octets_max && c != '\r' && c != '\n';
+            if (quoted && full && escaped == 0) {
+                out_ += "=\r\n";
+                column = 0;
+            }
+            if (high) {
                 out_ += fmt::format("={:02X}", static_cast<unsigned char>(c));
                 column += 3;
-            } else if (!high) {
-                out_ += c;
-                column = c == '\n' ? 0 : column + 1;
+                escaped = 0;
+                continue;
             }
+            out_ += c;
+            column = c == '\n' ? 0 : column + 1;
+            escaped = c == '=' ? 2 : escaped > 0 ? escaped - 1 : 0;
         }
     }
 

@@ -162,4 +162,19 @@ TEST(SevenBit, MendsWhatClaimsToBeEncodedAndIsNot) {
                 HasSubstr("\r\n\r\naGk=\r\n"));
 }
 
+// Found by tests/fuzz: the last part of a multipart that nobody closed ends the whole mail.
+TEST(SevenBit, EndsAnUnclosedMultipartWithALineEnd) {
+    EXPECT_THAT(converted(head + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+                                 "Content-Type: image/png\r\n\r\n\xFF\xFF\xFF\xFF\r\n"),
+                testing::EndsWith("\r\n\r\n/////w0K\r\n"));
+}
+
+TEST(SevenBit, BreaksAnEncodedLineThatBecomesTooLong) {
+    const std::string full = "\xFF" + std::string(990, 'a') + "=3D=3D\r\n";
+    const std::string out =
+        converted(head + "Content-Transfer-Encoding: quoted-printable\r\n\r\n" + full);
+    EXPECT_THAT(out, HasSubstr("\r\n\r\n=FFaaa"));
+    EXPECT_THAT(out, testing::AnyOf(HasSubstr("=\r\n=3D"), HasSubstr("=\r\na")));
+}
+
 }  // namespace
