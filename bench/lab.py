@@ -18,7 +18,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build/release"
-ENGINE, SINK, LOAD = BUILD / "sluice", BUILD / "bench/sluice-sink", BUILD / "bench/sluice-load"
+ENGINE = pathlib.Path(os.environ.get("SLUICE_BINARY", BUILD / "sluice"))
+SINK, LOAD = BUILD / "bench/sluice-sink", BUILD / "bench/sluice-load"
 LOG_TAIL_LINES = 25
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: deploy/build.sh release|asan [target...]
+# Usage: deploy/build.sh release|asan|fuzz [target...]
 # Configures build/<kind> once and builds it. Prints Ninja's progress; exits with its status.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -8,7 +8,8 @@ shift || true
 case "$kind" in
     release) flags=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLUICE_SANITIZE=OFF) ;;
     asan) flags=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLUICE_SANITIZE=ON) ;;
-    *) echo "build: unknown kind '$kind'; use release or asan" >&2; exit 2 ;;
+    fuzz) flags=(-DSLUICE_FUZZ=ON) ;;
+    *) echo "build: unknown kind '$kind'; use release, asan or fuzz" >&2; exit 2 ;;
 esac
 dir="$root/build/$kind"
 if [ ! -f "$dir/build.ninja" ]; then

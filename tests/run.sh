@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: tests/run.sh [--only unit|e2e] [--long]
-# Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, then whole
-# runs of the daemon. Goes on after a failure; ends with "N passed, N failed" and a status that says the same.
-# A unit test counts once: the sanitizer's run of it counts only when it fails.
-# --long: more power cuts, more kills and more mail.
+# Usage: tests/run.sh [--only unit|e2e|interop|fuzz] [--long]
+# Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, whole runs
+# of the daemon, runs against real receivers, and the fuzzers. Goes on after a failure; ends with "N passed, N failed"
+# and a status that says the same. A unit test counts once: the sanitizer's run of it counts only when it fails.
+# --long: more power cuts, more kills and more mail, all receivers, ten minutes of fuzzing a target.
 set -uo pipefail
 exec </dev/null
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,11 +15,14 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --only)
             only=${2:-}
-            [ "$only" = unit ] || [ "$only" = e2e ] || { echo "run: --only takes unit or e2e, not '$only'" >&2; exit 2; }
+            case "$only" in
+                unit|e2e|interop|fuzz) ;;
+                *) echo "run: --only takes unit, e2e, interop or fuzz, not '$only'" >&2; exit 2 ;;
+            esac
             shift 2 ;;
         --long) long=--long; export SLUICE_LONG=1; shift ;;
         -h|--help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
-        *) echo "run: unknown option '$1'; there are --only unit|e2e and --long" >&2; exit 2 ;;
+        *) echo "run: unknown option '$1'; there are --only unit|e2e|interop|fuzz and --long" >&2; exit 2 ;;
     esac
 done
 
@@ -112,23 +115,30 @@ run_readers() {
     done
 }
 
-run_whole_runs() {
-    step "build the daemon" deploy/build.sh release sluice || return
-    local start=$SECONDS counts="$results/e2e.counts"
+# A suite that counts for itself: what of the build it needs, then the program, which takes --counts FILE.
+run_suite() {  # title, build kind, target, program, arguments...
+    local title=$1 kind=$2 target=$3
+    shift 3
+    step "build $target" deploy/build.sh "$kind" "$target" || return
+    local start=$SECONDS counts="$results/suite.counts"
+    rm -f "$counts"
     # Debian's own Python: the one that has python3-aiosmtpd.
-    /usr/bin/python3 tests/e2e/run.py --counts "$counts" $long
+    /usr/bin/python3 "$@" --counts "$counts" $long
     local status=$? good=0 bad=0 left_out=0
     [ -s "$counts" ] && read -r good bad left_out <"$counts"
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
     passed=$((passed + good))
     skipped=$((skipped + left_out))
-    note "whole runs: $good passed, $bad failed, $((SECONDS - start)) s"
-    [ "$bad" -eq 0 ] || fail "$bad" "whole runs (tests/e2e)"
+    note "$title: $good passed, $bad failed, $((SECONDS - start)) s"
+    [ "$bad" -eq 0 ] || fail "$bad" "$title"
 }
 
 step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; exit 1; }
-[ "$only" = e2e ] || { run_unit_tests; run_readers; }
-[ "$only" = unit ] || run_whole_runs
+wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
+wanted unit && { run_unit_tests; run_readers; }
+wanted e2e && run_suite "whole runs (tests/e2e)" release sluice tests/e2e/run.py
+wanted interop && run_suite "real receivers (tests/interop)" release sluice tests/interop/run.py
+wanted fuzz && run_suite "fuzzers (tests/fuzz)" fuzz sluice-fuzz tests/fuzz/run.py
 
 for failure in ${failures[@]+"${failures[@]}"}; do echo "failed: $failure"; done
 [ "$skipped" -eq 0 ] || echo "$skipped left out (each said why)"
