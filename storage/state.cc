@@ -1,6 +1,7 @@
 #include "storage/state.h"
 
 #include <fmt/format.h>
+#include <rocksdb/transaction_log.h>
 
 #include "storage/errors.h"
 #include "storage/keys.h"
@@ -32,11 +33,13 @@ Result<void> Store::State::write(rocksdb::WriteBatch& batch, std::string_view do
     if (health.full()) {
         // One caller tries; for the others the disk is as full as it was.
         const std::unique_lock lock(resume_mutex, std::try_to_lock);
-        const rocksdb::Status resumed =
-            lock ? db->Resume() : rocksdb::Status::NoSpace("trying again");
+        const rocksdb::Status resumed = lock ? resume() : rocksdb::Status::NoSpace("trying again");
         if (!resumed.ok()) {
             Error refusal = error(resumed, doing);
-            refusal.code = Errc::no_space;
+            if (resumed.IsAborted())
+                health.fail(refusal);
+            else
+                refusal.code = Errc::no_space;
             return std::unexpected(std::move(refusal));
         }
         health.set_full(false);
@@ -46,11 +49,31 @@ Result<void> Store::State::write(rocksdb::WriteBatch& batch, std::string_view do
     const rocksdb::Status status = db->Write(durable, &batch);
     if (status.ok()) return {};
     Error failure = error(status, doing);
-    if (failure.code == Errc::no_space)
+    if (failure.code == Errc::no_space) {
+        broken_log = log_number();
         health.set_full(true);
-    else if (failure.code != Errc::invalid)
+    } else if (failure.code != Errc::invalid) {
         health.fail(failure);
+    }
     return std::unexpected(std::move(failure));
+}
+
+/// A log in which a write has failed takes nothing more: RocksDB's writer of it aborts the process.
+/// Resume() begins a new one, but only when it finds something to flush.
+rocksdb::Status Store::State::resume() {
+    const rocksdb::Status status = db->Resume();
+    if (!status.ok()) return status;
+    if (const uint64_t broken = broken_log.exchange(0); broken != 0 && broken == log_number())
+        return rocksdb::Status::Aborted("its log takes no writes any more; start again");
+    // For the next time, should the write that comes now fail, too.
+    rocksdb::WriteOptions unlogged;
+    unlogged.disableWAL = true;
+    return db->Put(unlogged, family(Family::meta), std::string(meta_boot), number_key(boot));
+}
+
+uint64_t Store::State::log_number() const {
+    std::unique_ptr<rocksdb::LogFile> log;
+    return db->GetCurrentWalFile(&log).ok() ? log->LogNumber() : 0;
 }
 
 Result<std::optional<JobRow>> Store::State::job_row(JobId id) const {

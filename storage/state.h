@@ -46,6 +46,9 @@ struct Store::State {
     Error error(const rocksdb::Status& status, std::string_view doing) const;
     /// Every write of the store, synced. After no_space it first gets RocksDB going again.
     Result<void> write(rocksdb::WriteBatch&, std::string_view doing);
+    /// After no_space: gets RocksDB going again, on a new log.
+    rocksdb::Status resume();
+    uint64_t log_number() const;
     Result<std::optional<JobRow>> job_row(JobId) const;
     std::vector<JobId> take_useless(size_t limit);
     void add_useless(std::span<const JobId>);
@@ -75,6 +78,7 @@ struct Store::State {
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::mutex resume_mutex;
+    std::atomic<uint64_t> broken_log{0};  // in which a write has failed for want of room
 
     uint32_t boot = 0;
     std::atomic<uint64_t> last_job{0};

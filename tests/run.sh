@@ -3,7 +3,8 @@
 # Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, whole runs
 # of the daemon, and runs against real receivers. Goes on after a failure; ends with "N passed, N failed"
 # and a status that says the same. A unit test counts once: the sanitizer's run of it counts only when it fails.
-# --long: more power cuts, more kills and more mail, all receivers, and ten minutes of fuzzing a target.
+# --long: more power cuts, more kills and more mail, all receivers, the
+# simulator, and ten minutes of fuzzing a target.
 set -uo pipefail
 exec </dev/null
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -91,7 +92,7 @@ judge_program() {  # kind, program
 run_unit_tests() {
     local kind program programs
     for kind in release asan; do
-        step "build $kind" deploy/build.sh "$kind" unit_tests || continue
+        step "build $kind" deploy/build.sh "$kind" unit_tests ${long:+test_sim} || continue
         programs=()
         for program in build/"$kind"/tests/test_*; do
             [ -f "$program" ] && [ -x "$program" ] && programs+=("$program")

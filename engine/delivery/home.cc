@@ -108,13 +108,13 @@ void Home::schedule(Queue& target) {
     }
     target.scheduled_for = *due;
     target.place = Queue::Place::scheduled;
-    const auto [at, inserted] = schedule_.emplace(*due, &target);
+    const auto [at, inserted] = schedule_.emplace(*due, target.id);
     if (at == schedule_.begin()) changed_.notify_all();
 }
 
 void Home::unschedule(Queue& target) {
     if (target.place != Queue::Place::scheduled) return;
-    schedule_.erase({target.scheduled_for, &target});
+    schedule_.erase({target.scheduled_for, target.id});
     target.place = Queue::Place::idle;
 }
 
@@ -146,7 +146,7 @@ Task<> Home::pump() {
 
 void Home::dispatch_due(WallTime now) {
     while (!schedule_.empty() && schedule_.begin()->first <= now) {
-        Queue& due = *schedule_.begin()->second;
+        Queue& due = *queues_.at(schedule_.begin()->second);
         unschedule(due);
         make_ready(due);
     }
@@ -168,7 +168,7 @@ void Home::make_ready(Queue& target) {
             std::chrono::ceil<std::chrono::milliseconds>(domain.hold_until - parts_.reactor.now());
         target.scheduled_for = parts_.reactor.wall() + hold;
         target.place = Queue::Place::scheduled;
-        schedule_.emplace(target.scheduled_for, &target);
+        schedule_.emplace(target.scheduled_for, target.id);
         return;
     }
     target.place = Queue::Place::ready;

@@ -168,7 +168,7 @@ class Home {
     std::unordered_map<std::string, std::shared_ptr<const Route>>
         fixed_routes_;  // by domain, or "*"; null: by DNS, although "*" has one
     std::unordered_map<storage::QueueId, std::unique_ptr<Queue>> queues_;
-    std::set<std::pair<WallTime, Queue*>> schedule_;
+    std::set<std::pair<WallTime, storage::QueueId>> schedule_;
     std::unordered_map<std::string, Domain> domains_;
     std::map<LinkKey, std::unique_ptr<Link>> links_;
     std::unordered_map<uint64_t, Link*> links_by_id_;

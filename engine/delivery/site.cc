@@ -66,6 +66,9 @@ void Site::fill() {
     while (connecting_ < connecting && connecting_ + idle_ < ready_.size()) {
         if (budget_->live >= limit) return budget_->ask(*this, connections_wanted());
         scope_.spawn(connection(route_));
+        // It may have failed already, by an answer of the DNS that is cached: so would the next
+        // one, and the loop would never end (seed 19 of tests/sim).
+        if (parts_.reactor.now() < hold_until_) return;
     }
 }
 

@@ -96,6 +96,19 @@ TEST_F(FaultsTest, GoesOnByItselfWhenAFullDiskHasRoomAgain) {
     EXPECT_EQ(store->read_queue({1, 1}, std::nullopt, 9)->size(), 1U);
 }
 
+TEST_F(FaultsTest, OutlivesADiskThatHasRoomForEverythingButTheLog) {
+    disk->fail({.operation = FaultyFs::Operation::append,
+                .name_part = ".log",
+                .status = rocksdb::IOStatus::NoSpace("injected: no room")});
+    const Batch first = accept_all(make_job(job_id(1)), 2);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(commit(first).error().code, Errc::no_space);
+    disk->clear_faults();
+    const auto resumed = commit(first);
+    ASSERT_TRUE(resumed.has_value()) << resumed.error().what;
+    reopen();
+    EXPECT_EQ(store->ledger().at("acme").open(), 2U);
+}
+
 TEST_F(FaultsTest, KeepsWhatWasAcknowledgedWhereverTheDiskFillsUp) {
     for (uint64_t room = 0; room < 60'000 && !HasFailure(); room += 997) {
         TemporaryDirectory place;

@@ -178,7 +178,10 @@ void FaultyFs::restore_power(std::mt19937_64& random) {
             if (!change.saved.empty()) std::filesystem::remove(change.saved);
     }
     pending_.clear();
-    for (const auto& [name, size] : synced_sizes_) forget_tail(name, size, random);
+    // A file's fate hangs on its name and the seed, not on which other files there happen to be:
+    // RocksDB removes what it no longer needs when it likes.
+    const uint64_t seed = random();
+    for (const auto& [name, size] : synced_sizes_) forget_tail(name, size, seed);
     synced_sizes_.clear();
     faults_.clear();
     cut_at_.reset();
@@ -201,7 +204,9 @@ void FaultyFs::undo(const Change& change) {
     if (!change.saved.empty()) std::filesystem::rename(change.saved, change.name, ignored);
 }
 
-void FaultyFs::forget_tail(const std::string& name, uint64_t synced, std::mt19937_64& random) {
+void FaultyFs::forget_tail(const std::string& name, uint64_t synced, uint64_t seed) {
+    std::mt19937_64 random(
+        seed ^ std::hash<std::string>{}(std::filesystem::path(name).filename().string()));
     const uint64_t size = size_on_disk(name);
     if (size <= synced) return;
     const uint64_t tail = size - synced;
@@ -237,6 +242,7 @@ IOStatus FaultyFs::begin(Operation operation, const std::string& name) {
         }
         if (fault.times == 0) continue;
         --fault.times;
+        if (fault.cuts_power) powered_ = false;
         return fault.status;
     }
     return IOStatus::OK();

@@ -34,6 +34,7 @@ class FaultyFs final : public rocksdb::FileSystemWrapper {
         uint64_t pass = 0;
         uint64_t times = UINT64_MAX;
         rocksdb::IOStatus status = rocksdb::IOStatus::IOError("injected fault");
+        bool cuts_power = false;  // the power goes with the operation
     };
     void fail(Fault);
     void clear_faults();
@@ -114,7 +115,7 @@ class FaultyFs final : public rocksdb::FileSystemWrapper {
     void created(const std::string& name);
     std::string save(const std::string& name);  // links it aside
     void undo(const Change&);
-    void forget_tail(const std::string& name, uint64_t synced, std::mt19937_64& random);
+    void forget_tail(const std::string& name, uint64_t synced, uint64_t seed);
 
     mutable std::mutex mutex_;
     std::atomic<bool> powered_{true};

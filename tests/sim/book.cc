@@ -1,0 +1,327 @@
+#include "tests/sim/book.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "metrics/check.h"
+
+namespace sim {
+
+using storage::Event;
+
+namespace {
+
+// What was pulled just before its time was over may still be on its way into the socket.
+constexpr auto expiry_slack = 2s;
+constexpr size_t events_per_read = 500;
+
+bool read_number(std::string_view& text, uint64_t& number) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) return false;
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    return true;
+}
+
+}  // namespace
+
+std::string Book::address_of(size_t job, uint32_t index, const std::string& domain) {
+    return fmt::format("u{}.j{}@{}", index, job, domain);
+}
+
+Item* Book::item_of(std::string_view address) {
+    uint64_t index = 0, job = 0;
+    std::string_view rest = address;
+    if (!rest.starts_with("u")) return nullptr;
+    rest.remove_prefix(1);
+    if (!read_number(rest, index) || !rest.starts_with(".j")) return nullptr;
+    rest.remove_prefix(2);
+    if (!read_number(rest, job) || job >= jobs_.size()) return nullptr;
+    JobBook& found = jobs_[job];
+    if (index >= found.items.size() || found.items[index].address != address) return nullptr;
+    return &found.items[index];
+}
+
+Item* Book::item_of(storage::DeliveryId id) {
+    const auto found = by_id_.find(static_cast<uint64_t>(id.job));
+    if (found == by_id_.end()) return nullptr;
+    JobBook& job = jobs_[found->second];
+    return id.index < job.items.size() ? &job.items[id.index] : nullptr;
+}
+
+std::string Book::name(const Item& item) const {
+    return fmt::format("{} (attempts {}, due in {} ms, expires in {} ms)", item.address,
+                       item.attempts, (item.due - world_.wall()).count(),
+                       (item.expires - world_.wall()).count());
+}
+
+size_t Book::add_job(JobBook job) {
+    totals_.deliveries += job.items.size();
+    jobs_.push_back(std::move(job));
+    return jobs_.size() - 1;
+}
+
+void Book::named(size_t job, storage::JobId id) {
+    jobs_[job].id = id;
+    if (!by_id_.emplace(static_cast<uint64_t>(id), job).second)
+        world_.fail("job ids are unique", fmt::format("job {} has an id twice given", job));
+}
+
+void Book::offered(size_t job, uint32_t first, uint32_t count) {
+    jobs_[job].parts.push_back({first, count, false});
+}
+
+void Book::acknowledged(size_t job) {
+    JobBook::Part& part = jobs_[job].parts.back();
+    part.answered = true;
+    for (uint32_t i = part.first; i < part.first + part.count; ++i) {
+        Item& item = jobs_[job].items[i];
+        item.acknowledged = true;
+        ++totals_.acknowledged;
+        if (item.state == Item::State::unknown)
+            world_.fail("acknowledged is in the store",
+                        name(item) + " was acknowledged and has no event");
+    }
+}
+
+void Book::refused(size_t job) {
+    JobBook::Part& part = jobs_[job].parts.back();
+    part.answered = true;
+    for (uint32_t i = part.first; i < part.first + part.count; ++i)
+        if (const Item& item = jobs_[job].items[i]; item.state != Item::State::unknown)
+            world_.fail("refused is not kept", name(item) + " was refused and has an event");
+}
+
+void Book::booted(storage::Store& store) {
+    ++boot_;
+    poll(store);
+}
+
+void Book::stopped(bool lost) {
+    if (lost) lossy_boots_.insert(boot_);
+    for (JobBook& job : jobs_)
+        for (JobBook::Part& part : job.parts) part.answered = true;
+}
+
+void Book::check_restart(storage::Store& store) {
+    auto expected = events_.begin();
+    for (uint64_t seen = 0; expected != events_.end();) {
+        const auto events = store.events(seen, events_per_read);
+        if (!events || events->empty()) {
+            world_.fail("events outlive a crash",
+                        fmt::format("from {} on they are gone: {}", expected->first,
+                                    events ? "no more" : events.error().what));
+            return;
+        }
+        for (const Event& event : *events) {
+            seen = event.seq;
+            if (expected == events_.end()) break;
+            if (event.seq != expected->first ||
+                std::pair(event.type, event.delivery) != expected->second) {
+                world_.fail("events outlive a crash",
+                            fmt::format("event {} is another one now", expected->first));
+                return;
+            }
+            ++expected;
+        }
+    }
+    poll(store);
+    check_parts();
+    check_rows(store);
+}
+
+void Book::check_parts() {
+    for (const JobBook& job : jobs_) {
+        for (const JobBook::Part& part : job.parts) {
+            const auto known = std::count_if(
+                job.items.begin() + part.first, job.items.begin() + part.first + part.count,
+                [](const Item& item) { return item.state != Item::State::unknown; });
+            if (known != 0 && known != part.count)
+                world_.fail("a part is whole or not at all",
+                            fmt::format("of {} deliveries behind {} there are {}", part.count,
+                                        job.items[part.first].address, known));
+        }
+    }
+}
+
+void Book::poll(storage::Store& store) {
+    while (store.last_event() > last_seq() && !world_.failure()) {
+        const auto events = store.events(last_seq(), events_per_read);
+        if (!events || events->empty()) return;  // a read that fails is tried again
+        for (const Event& event : *events) {
+            if (event.seq <= last_seq()) {
+                world_.fail("events come in order",
+                            fmt::format("{} follows {}", event.seq, last_seq()));
+                return;
+            }
+            events_.emplace(event.seq, std::pair(event.type, event.delivery));
+            apply(event);
+        }
+    }
+}
+
+void Book::apply(const Event& event) {
+    ++totals_.events;
+    Item* item = item_of(event.delivery);
+    if (item == nullptr) {
+        world_.fail("events are of our deliveries", "event of an unknown delivery to " + event.to);
+        return;
+    }
+    const auto number = static_cast<int>(event.type);
+    world_.trace("event {} type {} {} attempt {} stage {} code {} {}", event.seq, number,
+                 item->address, event.attempt, event.stage, event.code,
+                 event.in_doubt ? "in doubt" : "");
+    if (item->address != event.to) world_.fail("events name the recipient", name(*item));
+    storage::JobCounts& counts = ledger_[event.tenant];
+    if (event.in_doubt) {
+        ++item->doubts;
+        ++totals_.in_doubt;
+    }
+    if (event.type == Event::Type::accepted) {
+        if (item->state != Item::State::unknown)
+            world_.fail("one accepted event", name(*item) + " has two");
+        const JobBook& job = jobs_[item->job];
+        item->state = Item::State::open;
+        item->due = std::max(job.send_at.value_or(event.time), event.time);
+        item->expires = item->due + job.expires_in;
+        ++counts.accepted;
+        ++open_;
+        return;
+    }
+    if (item->state == Item::State::unknown)
+        world_.fail("accepted comes first", name(*item) + " has another event first");
+    if (item->state == Item::State::ended)
+        world_.fail("nothing follows a terminal event", name(*item) + " has an event after it");
+    const bool attempted = event.type != Event::Type::expired;
+    const bool next = event.attempt == item->attempts + 1;
+    if (!next && (attempted || event.attempt != item->attempts))
+        world_.fail("attempts are counted one by one",
+                    fmt::format("{} has event of attempt {}", name(*item), event.attempt));
+    if (event.type == Event::Type::deferred) {
+        ++totals_.deferred;
+        ++counts.deferrals;
+        item->attempts = event.attempt;
+        if (!event.next_attempt || *event.next_attempt <= item->due)
+            world_.fail("a deferral moves the due time forward", name(*item));
+        item->due = event.next_attempt.value_or(item->due);
+        return;
+    }
+    terminal(*item, event);
+}
+
+void Book::terminal(Item& item, const Event& event) {
+    storage::JobCounts& counts = ledger_[event.tenant];
+    item.state = Item::State::ended;
+    item.end = event.type;
+    item.ended_at = world_.now();
+    --open_;
+    switch (event.type) {
+        case Event::Type::delivered:
+            ++counts.delivered;
+            ++totals_.delivered;
+            return check_delivered(item, event);
+        case Event::Type::bounced:
+            ++counts.bounced;
+            ++totals_.bounced;
+            if (!item.refused && !item.lied_to)
+                world_.fail("a bounce has a reason",
+                            name(item) + " bounced: " + event.reply);
+            return;
+        case Event::Type::expired:
+            ++counts.expired;
+            ++totals_.expired;
+            if (event.time < item.expires)
+                world_.fail("nothing expires early", name(item));
+            if (healed_ && item.expires > healed_->first + healed_->second)
+                world_.fail("what is well is delivered", name(item) + " expired all the same");
+            return;
+        default:
+            world_.fail("known terminal events", name(item) + " ended in another way");
+    }
+}
+
+void Book::check_delivered(const Item& item, const Event&) {
+    const bool said = std::ranges::any_of(item.acceptances, [](const Acceptance& acceptance) {
+        return acceptance.read.has_value();
+    });
+    if (!said && !item.lied_to)
+        world_.fail("delivered means that a receiver has it", name(item) + " was never taken");
+}
+
+void Book::check_rows(storage::Store& store) {
+    std::set<storage::QueueId> queues;
+    for (const JobBook& job : jobs_)
+        for (const Item& item : job.items) queues.insert(item.queue);
+    size_t rows = 0;
+    for (const storage::QueueId queue : queues) {
+        const auto found = store.read_queue(queue, std::nullopt, SIZE_MAX);
+        if (!found) return;  // a disk that cannot be read says nothing
+        for (const storage::Delivery& row : *found) {
+            ++rows;
+            const Item* item = item_of(row.id);
+            if (item == nullptr || item->state != Item::State::open || item->queue != queue) {
+                world_.fail("rows are open deliveries", "a row of " + row.recipient +
+                                                            " which is not open in that queue");
+                continue;
+            }
+            if (row.attempts != item->attempts || row.due != item->due ||
+                row.expires != item->expires)
+                world_.fail("rows are as their events say",
+                            fmt::format("{}: its row has attempts {}, due {} ms and expiry {} ms "
+                                        "beside that",
+                                        name(*item), row.attempts, (row.due - item->due).count(),
+                                        (row.expires - item->expires).count()));
+        }
+    }
+    if (rows != open_)
+        world_.fail("each open delivery has a row", fmt::format("{} rows and {} open ones", rows,
+                                                                open_));
+    for (const auto& [tenant, counts] : store.ledger()) {
+        const storage::JobCounts& want = ledger_[tenant];
+        if (counts.accepted != want.accepted || counts.delivered != want.delivered ||
+            counts.bounced != want.bounced || counts.expired != want.expired ||
+            counts.open() != want.open())
+            world_.fail("the ledger is the sum of the events", "tenant " + tenant);
+    }
+}
+
+void Book::tried(Item& item, Link& link, Instant sent) {
+    const WallTime when =
+        world_.wall() - std::chrono::ceil<std::chrono::milliseconds>(world_.now() - sent);
+    if (item.state == Item::State::unknown)
+        world_.fail("only what is accepted is sent", item.address + " is on the wire before that");
+    if (item.state == Item::State::ended && item.ended_at < sent)
+        world_.fail("nothing is sent after its end", name(item));
+    if (when + 2ms < item.due) world_.fail("nothing is sent before it is due", name(item));
+    if (when > item.expires + expiry_slack)
+        world_.fail("nothing is sent after its expiry", name(item));
+    for (const Acceptance& before : item.acceptances) {
+        if (!before.trusted) continue;
+        if (before.read && *before.read < sent && !lossy_boots_.contains(before.boot))
+            world_.fail("what was answered is not sent again", name(item));
+        const bool could_know = before.link->open_here() || before.link->closed_at() > sent;
+        if (!before.read && could_know && before.link.get() != &link)
+            world_.fail("nothing is sent twice at a time", name(item));
+    }
+}
+
+size_t Book::took(Item& item, std::shared_ptr<Link> link, bool trusted) {
+    ++totals_.accepted;
+    if (!item.acceptances.empty()) ++totals_.duplicates;
+    item.acceptances.push_back({std::move(link), boot_, std::nullopt, trusted});
+    return item.acceptances.size() - 1;
+}
+
+void Book::answer_read(Item& item, size_t acceptance) {
+    item.acceptances[acceptance].read = world_.now();
+}
+
+std::string Book::describe_open() const {
+    std::string text;
+    size_t named = 0;
+    for (const JobBook& job : jobs_)
+        for (const Item& item : job.items)
+            if (item.state == Item::State::open && ++named <= 5) text += name(item) + "; ";
+    return text;
+}
+
+}  // namespace sim

@@ -1,0 +1,129 @@
+// Book: what the outside knows. It keeps every delivery that was planned, what its submitter was
+// told, what the events say of it, and what receivers took; and it fails the run when these do not
+// fit together.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/store.h"
+#include "tests/sim/network.h"
+#include "tests/sim/world.h"
+
+namespace sim {
+
+/// A receiver made a mail its own.
+struct Acceptance {
+    std::shared_ptr<Link> link;
+    uint32_t boot = 0;
+    std::optional<Instant> read;  // the engine was given the last byte of the answer
+    bool trusted = true;          // false: the dialogue had gone wrong by then
+};
+
+/// One delivery, by its index in its job.
+struct Item {
+    size_t job = 0;
+    uint32_t index = 0;
+    std::string address, tenant;
+    storage::QueueId queue;
+
+    enum class State : uint8_t { unknown, open, ended } state = State::unknown;
+    bool acknowledged = false;
+    uint32_t attempts = 0;
+    WallTime due{}, expires{};
+    std::optional<storage::Event::Type> end;
+    Instant ended_at{};
+    std::vector<Acceptance> acceptances;
+    bool refused = false;  // somebody has given a reason to bounce it
+    bool lied_to = false;  // a receiver has answered out of step: what was said of it may be wrong
+    uint32_t doubts = 0;   // events that called it in doubt
+};
+
+struct JobBook {
+    storage::JobId id{};
+    std::string tenant;
+    std::optional<WallTime> send_at;
+    std::chrono::milliseconds expires_in{};
+    std::vector<Item> items;
+    struct Part {
+        uint32_t first = 0, count = 0;
+        bool answered = false;
+    };
+    std::vector<Part> parts;  // that were given to the engine
+};
+
+struct Totals {
+    uint64_t deliveries = 0, acknowledged = 0, accepted = 0, duplicates = 0, in_doubt = 0;
+    uint64_t delivered = 0, deferred = 0, bounced = 0, expired = 0, events = 0;
+};
+
+class Book {
+  public:
+    explicit Book(World& world) : world_(world) {}
+
+    /// The ids of its items are given by the order in `addresses`.
+    size_t add_job(JobBook job);
+    JobBook& job(size_t number) { return jobs_[number]; }
+    static std::string address_of(size_t job, uint32_t index, const std::string& domain);
+    /// Nothing when it is none of ours.
+    Item* item_of(std::string_view address);
+
+    // --- ingest
+    void named(size_t job, storage::JobId id);
+    void offered(size_t job, uint32_t first, uint32_t count);
+    void acknowledged(size_t job);  // its last part
+    void refused(size_t job);
+
+    // --- the node
+    void booted(storage::Store& store);
+    /// What was acknowledged and known is still there; what was not, as a whole or not at all.
+    void check_restart(storage::Store& store);
+    /// `lost`: outcomes that it knew may not have been kept.
+    void stopped(bool lost);
+    uint32_t boot() const { return boot_; }
+    /// Takes what is new in the store's feed.
+    void poll(storage::Store& store);
+    /// Rows, ledger and events agree. `parts`: nobody waits for an answer any more.
+    void check_rows(storage::Store& store);
+
+    // --- receivers
+    /// RCPT, in a transaction whose MAIL was sent at `sent`.
+    void tried(Item& item, Link& link, Instant sent);
+    /// The index of the new acceptance, for answer_read().
+    size_t took(Item& item, std::shared_ptr<Link> link, bool trusted);
+    void answer_read(Item& item, size_t acceptance);
+
+    bool all_ended() const { return open_ == 0; }
+    size_t open() const { return open_; }
+    std::string describe_open() const;
+    /// From here on what has that much time left must not expire.
+    void healed(std::chrono::milliseconds life) { healed_ = {world_.wall(), life}; }
+    const Totals& totals() const { return totals_; }
+
+  private:
+    void apply(const storage::Event& event);
+    void terminal(Item& item, const storage::Event& event);
+    void check_delivered(const Item& item, const storage::Event& event);
+    void check_parts();
+    Item* item_of(storage::DeliveryId id);
+    std::string name(const Item& item) const;
+
+    World& world_;
+    std::vector<JobBook> jobs_;
+    std::unordered_map<uint64_t, size_t> by_id_;
+    // By seq. A commit that failed leaves a gap for ever.
+    std::map<uint64_t, std::pair<storage::Event::Type, storage::DeliveryId>> events_;
+    uint64_t last_seq() const { return events_.empty() ? 0 : events_.rbegin()->first; }
+    std::map<std::string, storage::JobCounts> ledger_;
+    uint32_t boot_ = 0;
+    std::set<uint32_t> lossy_boots_;  // ended without having told the store all they knew
+    size_t open_ = 0;
+    std::optional<std::pair<WallTime, std::chrono::milliseconds>> healed_;
+    Totals totals_;
+};
+
+}  // namespace sim

@@ -1,0 +1,81 @@
+// sluice-sim: runs seeds of the simulation. See tests/sim/README.md.
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <random>
+#include <string_view>
+
+#include "tests/sim/mutation.h"
+#include "tests/sim/seeds.h"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: sluice-sim --seed N [--print] [--calm]        one seed; --print shows its trace\n"
+    "       sluice-sim --from N --count N [--calm]        seeds in a row; goes on after a failure\n"
+    "       sluice-sim --long MINUTES                     fresh seeds for so long\n"
+    "       sluice-sim-mutants --mutation NAME ...        with a planted bug (mutate.py lists them)\n";
+
+struct Arguments {
+    sim::SeedsOptions seeds{.stop_at_failure = false};
+    uint64_t minutes = 0;
+};
+
+bool number(std::string_view text, uint64_t& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size();
+}
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--print" || word == "--calm") {
+            (word == "--print" ? arguments.seeds.print : arguments.seeds.calm) = true;
+            continue;
+        }
+        if (++i == argc) return false;
+        bool good = true;
+        if (word == "--seed" || word == "--from")
+            good = number(argv[i], arguments.seeds.first);
+        else if (word == "--count")
+            good = number(argv[i], arguments.seeds.count);
+        else if (word == "--long")
+            good = number(argv[i], arguments.minutes);
+        else if (word == "--mutation")
+            sim::set_mutation(argv[i]);
+        else
+            return false;
+        if (!good) return false;
+    }
+    return argc > 1;
+}
+
+bool show(const sim::SeedsReport& report) {
+    for (const sim::FailedSeed& failed : report.failed) fmt::print("{}\n", failed.report);
+    fmt::print("{}\n", report.summary());
+    return report.failed.empty();
+}
+
+/// Not of the simulation: this is where fresh seeds come from.
+bool run_long(uint64_t minutes) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(minutes);
+    std::random_device entropy;
+    bool good = true;
+    while (std::chrono::steady_clock::now() < end) {
+        const uint64_t first = (uint64_t{entropy()} << 16) + 1;
+        good = show(sim::run_seeds({.first = first, .count = 200, .stop_at_failure = false})) && good;
+    }
+    return good;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Arguments arguments;
+    if (!parse(argc, argv, arguments)) {
+        std::fputs(usage, stderr);
+        return 2;
+    }
+    if (arguments.minutes > 0) return run_long(arguments.minutes) ? 0 : 1;
+    return show(sim::run_seeds(arguments.seeds)) ? 0 : 1;
+}

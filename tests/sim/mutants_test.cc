@@ -1,0 +1,48 @@
+// Bugs that are planted on purpose (mutate.py), and how many seeds it may take to find each.
+#include <gtest/gtest.h>
+
+#include "tests/sim/mutation.h"
+#include "tests/sim/seeds.h"
+
+namespace sim {
+namespace {
+
+struct Planted {
+    const char* name;
+    uint64_t seeds_max;
+};
+
+class Mutant : public ::testing::TestWithParam<Planted> {};
+
+TEST_P(Mutant, IsFoundWithinItsSeeds) {
+    set_mutation(GetParam().name);
+    const SeedsReport report = run_seeds({.first = 1, .count = GetParam().seeds_max});
+    set_mutation({});
+    ASSERT_FALSE(report.failed.empty()) << GetParam().name << " was not found in "
+                                        << report.seeds << " seeds";
+    const std::string& text = report.failed.front().report;
+    const size_t end = text.find("\nseed ");
+    const size_t begin = end == std::string::npos ? 0 : text.rfind('\n', end - 1) + 1;
+    fmt::print("{}: seed {}: {}\n", GetParam().name, report.failed.front().seed,
+               text.substr(begin, end == std::string::npos ? end : end - begin));
+}
+
+INSTANTIATE_TEST_SUITE_P(Planted, Mutant,
+                         ::testing::Values(Planted{"acknowledges before the sync", 100},
+                                           Planted{"answers without a commit", 20},
+                                           Planted{"commits half a group", 20},
+                                           Planted{"drops an event", 20},
+                                           Planted{"forgets the row of a deferral", 20},
+                                           Planted{"leaves the row of what has ended", 20},
+                                           Planted{"ignores the expiry", 20},
+                                           Planted{"one connection too many", 20},
+                                           Planted{"forgets a loan", 20},
+                                           Planted{"reads what is lent", 100},
+                                           Planted{"reads what is still to be announced", 100},
+                                           Planted{"forgets what is left on disk", 100},
+                                           Planted{"doubles a retry", 20},
+                                           Planted{"sends before it is due", 20},
+                                           Planted{"takes 4yz for a success", 20}));
+
+}  // namespace
+}  // namespace sim

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Usage: mutate.py SOURCE TARGET   writes SOURCE with its planted bugs, each behind sim::mutated("name")
+         mutate.py --files          the files that have any, relative to the root
+         mutate.py --names          the bugs
+
+The product has no test switches. Its files are copied with one line changed per bug, and a second program is built
+of the copies. A line that is gone is an error here: choose another for that bug.
+"""
+import sys
+
+# name -> [(file, line as it is, line with the bug)]; "{on}" asks for the bug.
+MUTATIONS = {
+    "acknowledges before the sync": [(
+        "storage/state.cc",
+        "durable.sync = true;",
+        "durable.sync = !{on};")],
+    "answers without a commit": [(
+        "engine/delivery/spool.cc",
+        "result = store_.commit(batches, shard_, group_);",
+        "if (!{on} || group_ % 4 != 0) result = store_.commit(batches, shard_, group_);")],
+    "commits half a group": [(
+        "engine/delivery/spool.cc",
+        "++group_;",
+        "++group_;\n"
+        "if ({on} && batches.size() > 1) batches.back().puts.clear();")],
+    "drops an event": [(
+        "engine/delivery/outcomes.cc",
+        "batch.events.push_back(decision.event);",
+        "if (!{on} || decision.terms.delivery.id.index % 7 != 3) batch.events.push_back(decision.event);")],
+    "forgets the row of a deferral": [(
+        "engine/delivery/outcomes.cc",
+        "if (decision.next) batch.puts.push_back(*decision.next);",
+        "if (decision.next && (!{on} || decision.next->id.index % 7 != 3)) batch.puts.push_back(*decision.next);")],
+    "leaves the row of what has ended": [(
+        "engine/delivery/outcomes.cc",
+        "batch.removes.push_back(storage::key_of(decision.terms.delivery));",
+        "if (!{on} || decision.next) batch.removes.push_back(storage::key_of(decision.terms.delivery));")],
+    "ignores the expiry": [
+        ("engine/delivery/home.cc",
+         "const bool expired = now >= due.delivery.expires;",
+         "const bool expired = now >= due.delivery.expires && !{on};"),
+        ("engine/delivery/site_sending.cc",
+         "if (now >= loan->terms().delivery.expires) continue;",
+         "if (now >= loan->terms().delivery.expires && !{on}) continue;"),
+        ("engine/delivery/outcomes.cc",
+         "else if (now >= expires)",
+         "else if (now >= expires && !{on})")],
+    "one connection too many": [(
+        "engine/delivery/site.cc",
+        "if (budget_->live >= limit) return",
+        "if (budget_->live >= limit + ({on} ? 1 : 0)) return")],
+    "forgets a loan": [(
+        "engine/delivery/delivery_shard.cc",
+        "returns_[returned.terms.home].push_back(std::move(returned));",
+        "if ({on} && returned.terms.delivery.id.index % 7 == 3) return;\n"
+        "returns_[returned.terms.home].push_back(std::move(returned));")],
+    "reads what is lent": [(
+        "engine/delivery/home_refill.cc",
+        "if (lent_.contains(row.id)) continue;",
+        "if (lent_.contains(row.id) && !{on}) continue;")],
+    "reads what is still to be announced": [(
+        "engine/delivery/home_refill.cc",
+        "if (to_be_announced) continue;",
+        "if (to_be_announced && !{on}) continue;")],
+    "forgets what is left on disk": [(
+        "engine/delivery/queue_window.cc",
+        "        leave_on_disk(key);\n        return false;",
+        "        if (!{on}) leave_on_disk(key);\n        return false;")],
+    "doubles a retry": [(
+        "engine/delivery/home_record.cc",
+        "if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});",
+        "if (decision.next && {on}) {\n"
+        "    storage::Delivery twin = *decision.next;\n"
+        "    twin.due += std::chrono::milliseconds(1);\n"
+        "    place(owner, {std::move(twin), terms.job});\n"
+        "}\n"
+        "if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});")],
+    "sends before it is due": [
+        ("engine/delivery/queue_window.cc",
+         "if (first->first.first > now || !first->second.job) break;",
+         "if (first->first.first > now + std::chrono::seconds({on} ? 3 : 0) || !first->second.job) break;")],
+    "takes 4yz for a success": [(
+        "engine/smtp/transaction.cc",
+        "    if (says_yes(reply)) {\n        if (accepted_ == 0",
+        "    if (says_yes(reply) || ({on} && reply.transient())) {\n        if (accepted_ == 0")],
+}
+
+
+def files():
+    found = []
+    for changes in MUTATIONS.values():
+        for file, _, _ in changes:
+            if file not in found:
+                found.append(file)
+    return found
+
+
+def mutate(source, target):
+    file = next(f for f in files() if source.endswith("/" + f))
+    with open(source, encoding="utf-8") as f:
+        text = f.read()
+    changed = set()
+    for name, changes in MUTATIONS.items():
+        for where, before, after in changes:
+            if where != file:
+                continue
+            if text.count(before) != 1:
+                sys.exit(f"mutate.py: {file} has {text.count(before)} times the line that the planted bug '{name}' "
+                         f"changes:\n    {before}\nChoose another line in tests/sim/mutate.py.")
+            if before in changed:
+                sys.exit(f"mutate.py: two planted bugs change the same line of {file}:\n    {before}")
+            changed.add(before)
+            text = text.replace(before, after.replace("{on}", f'sim::mutated("{name}")'))
+    with open(target, "w", encoding="utf-8") as f:
+        f.write('#include "tests/sim/mutation.h"\n' + text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--files"]:
+        print(";".join(files()), end="")
+    elif sys.argv[1:] == ["--names"]:
+        print("\n".join(MUTATIONS))
+    elif len(sys.argv) == 3:
+        mutate(sys.argv[1], sys.argv[2])
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,151 @@
+// Network: TCP as the engine sees it. Bytes take their time, come split or joined, and stop coming;
+// a peer that does not read fills the window; a connect is refused, lost or answered; either side
+// resets or closes when it likes.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/reactor/address.h"
+#include "engine/reactor/reactor.h"
+#include "tests/sim/world.h"
+
+namespace sim {
+
+class Reactor;
+class Network;
+
+/// The receiving end of one connection. Its calls come in order.
+class Peer {
+  public:
+    virtual ~Peer() = default;
+    virtual void connected() = 0;
+    /// `sent`: when the engine gave the last of them to its kernel.
+    virtual void bytes(std::string bytes, Instant sent) = 0;
+    virtual void ended() = 0;  // the engine closed its side, or reset the connection
+};
+
+/// One connection of the engine's, seen by the network and by its peer.
+class Link : public std::enable_shared_from_this<Link> {
+  public:
+    enum class End : uint8_t { open, closed, reset };
+
+    /// The peer's side. Replies travel in order; `read` is called when the engine was given the
+    /// last byte.
+    void write(std::string bytes, std::function<void()> read = {});
+    void close();  // what was written before still arrives
+    void reset();  // what has not arrived by then never does
+    /// Until then nothing more is taken from the engine: its window fills up.
+    void pause_until(Instant when) { paused_until_ = std::max(paused_until_, when); }
+
+    int fd() const { return fd_; }
+    /// The engine has not closed it.
+    bool open_here() const { return !closed_here_; }
+    Instant closed_at() const { return closed_at_; }
+
+  private:
+    friend Network;
+    Link(Network& network, Reactor& reactor, int fd) : network_(network), owner_(reactor), fd_(fd) {}
+
+    struct Watch {
+        uint64_t upto;
+        std::function<void()> read;
+    };
+
+    void connect(engine::Op& op);
+    void connected();
+    void send(engine::Op& op);
+    struct Arrival {
+        std::string bytes;  // empty: the end
+        Instant sent;
+    };
+    void arrive(Arrival arrival);
+    void hand_over();
+    void receive(engine::Op& op);
+    void arrived(std::string bytes);
+    void end(End how);
+    void serve_waiters();
+    Instant later(Instant& last, Nanoseconds extra = Nanoseconds(0));
+    size_t window() const;
+
+    Network& network_;
+    Reactor& owner_;
+    const int fd_;
+    std::string host_;
+    engine::SocketAddress address_;
+    std::shared_ptr<Peer> peer_;
+    bool established_ = false;
+    bool closed_here_ = false;
+    bool closed_there_ = false;  // the peer is gone: what still comes is answered with a reset
+    End end_ = End::open;        // as the engine's kernel knows it
+    Instant closed_at_{};
+    Nanoseconds latency_{1ms};
+    Instant last_up_{}, last_down_{};  // arrivals, so that bytes do not overtake each other
+    Instant paused_until_{};
+    std::deque<Arrival> arrived_;  // with the peer's kernel
+    size_t in_flight_ = 0;  // sent, and not taken by the peer
+    size_t window_ = 65536;
+    std::string inbox_;
+    uint64_t written_ = 0, read_ = 0;  // bytes of the peer's
+    std::deque<Watch> watches_;
+    engine::Op* connector_ = nullptr;
+    engine::Op* sender_ = nullptr;
+    engine::Op* receiver_ = nullptr;
+};
+
+/// What a host does with a connect.
+struct Answer {
+    enum class Kind : uint8_t { accept, refuse, lose, unreachable };
+    Kind kind = Kind::accept;
+    std::shared_ptr<Peer> peer;  // when accepted
+    std::string group;           // what its connections are counted under
+    Nanoseconds latency{1ms};
+};
+
+class Network {
+  public:
+    /// Who answers at an address; the link is the one that the peer will speak on.
+    using Listener = std::function<Answer(const engine::SocketAddress&, std::shared_ptr<Link>)>;
+
+    Network(World& world, Listener listener);
+    ~Network();
+
+    engine::Result<int> open(Reactor& reactor);
+    engine::Result<engine::SocketAddress> peer_of(int fd) const;
+    void close(int fd);
+    void submit(Reactor& reactor, engine::Op& op);
+    /// The operation's waiter no longer waits for us.
+    void forget(engine::Op& op);
+    /// The process died: its kernel ends all its connections.
+    void crash(Reactor& reactor);
+
+    /// Called with the group of each new connection and how many it has now.
+    void on_connections(std::function<void(const std::string& group, size_t count)> look) {
+        on_connections_ = std::move(look);
+    }
+    size_t open_sockets(const Reactor& reactor) const;
+    uint64_t connections() const { return connections_; }
+    uint64_t bytes() const { return bytes_; }
+    /// From now on bytes come whole and soon.
+    void heal() { calm_ = true; }
+
+  private:
+    friend Link;
+    void count(Link& link, int by);
+
+    World& world_;
+    Listener listener_;
+    std::map<int, std::shared_ptr<Link>> links_;
+    std::vector<std::weak_ptr<Link>> all_;  // a link and its peer hold each other until the end
+    std::map<std::string, size_t> counts_;
+    std::function<void(const std::string&, size_t)> on_connections_;
+    int last_fd_ = 2;
+    bool calm_ = false;
+    uint64_t connections_ = 0, bytes_ = 0;
+};
+
+}  // namespace sim

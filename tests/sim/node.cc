@@ -1,0 +1,190 @@
+#include "tests/sim/node.h"
+
+#include <algorithm>
+
+#include "engine/reactor/sleep.h"
+#include "metrics/check.h"
+#include "tests/sim/dns.h"
+
+namespace sim {
+
+using engine::Task;
+
+struct Node::Shard final : engine::Source {
+    Shard(Node& of, engine::ShardId number)
+        : node(of),
+          id(number),
+          reactor(of.parts_.world, of.parts_.network),
+          worker(of.parts_.world, reactor, of.parts_.after_work),
+          signers(of.parts_.world, reactor, [] { return true; }),
+          dns(of.parts_.world, reactor, of.parts_.plan.zone),
+          delivery({.reactor = reactor,
+                    .post = of.exchange_.post(number),
+                    .storage_worker = worker,
+                    .signers = signers,
+                    .keyring = of.keyring_,
+                    .store = of.parts_.store,
+                    .dns = dns,
+                    .gate = of.gate_,
+                    .content_memory = of.content_memory_,
+                    .metrics = registry,
+                    .shards = of.directory_,
+                    .settings = of.parts_.plan.settings,
+                    .tls = nullptr}) {
+        of.exchange_.attach(number, reactor);
+        of.directory_[number] = &delivery;
+        reactor.add_source(*this);
+    }
+
+    bool drain() override {
+        const auto now = std::exchange(todo, {});
+        for (const auto& work : now) work();
+        return !now.empty();
+    }
+    bool pending() const override { return !todo.empty(); }
+
+    Task<> submit(const JobPlan* plan);
+    Task<> end(Nanoseconds patience) {
+        co_await delivery.drain(reactor.now() + patience);
+        co_await submissions.join();
+        drained = true;
+    }
+
+    Node& node;
+    const engine::ShardId id;
+    metrics::Registry registry;
+    Reactor reactor;
+    Worker worker, signers;
+    Dns dns;
+    engine::DeliveryShard delivery;
+    engine::Scope submissions, ending;
+    std::vector<std::function<void()>> todo;  // on the shard, in its next turn
+    bool drained = false;
+};
+
+Task<> Node::Shard::submit(const JobPlan* plan) {
+    World& world = node.parts_.world;
+    Book& book = node.parts_.book;
+    engine::Intake& intake = delivery.intake();
+    auto open = std::make_shared<engine::OpenJob>();
+    const JobBook& record = book.job(plan->number);
+    if (const auto refused = intake.refusal()) {
+        world.trace("job {} is refused: {}", plan->number, refused->limit);
+        co_return;
+    }
+    open->job = {.id = intake.new_job_id(),
+                 .tenant = record.tenant,
+                 .campaign = plan->campaign,
+                 .pool = "default",
+                 .klass = plan->klass,
+                 .sender = plan->sender,
+                 .created = intake.now()};
+    open->send_at = record.send_at;
+    open->expires_in = record.expires_in;
+    auto content = engine::Content::from_raw(
+        plan->message, plan->templated ? engine::Templating::on : engine::Templating::off,
+        {intake.node_name(), open->job.id, intake.now()});
+    CHECK(content.has_value(), "the simulator wrote a bad message");
+    open->content = std::make_shared<const engine::Content>(std::move(*content));
+    book.named(plan->number, open->job.id);
+    uint32_t first = 0;
+    for (size_t i = 0; i < plan->parts.size(); ++i) {
+        engine::JobPart part{.job = open, .last = i + 1 == plan->parts.size()};
+        for (uint32_t index = first; index < first + plan->parts[i]; ++index)
+            part.recipients.push_back(
+                {.address = record.items[index].address, .routing_domain = plan->domains[index]});
+        book.offered(plan->number, first, plan->parts[i]);
+        first += plan->parts[i];
+        std::vector<engine::JobPart> parts;
+        parts.push_back(std::move(part));
+        const auto accepted = co_await intake.accept(std::move(parts), {});
+        world.trace("job {} part {}: {}", plan->number, i,
+                    accepted ? "accepted" : accepted.error().limit);
+        if (!accepted) {
+            book.refused(plan->number);
+            co_return;
+        }
+        book.acknowledged(plan->number);
+        if (world.chance(0.3)) co_await engine::sleep_for(reactor, world.some_time(1ms, 10s));
+    }
+}
+
+Node::Node(NodeParts parts)
+    : parts_(std::move(parts)), directory_(parts_.plan.shards), exchange_(parts_.plan.shards, 16) {
+    for (engine::ShardId id = 0; id < parts_.plan.shards; ++id)
+        shards_.push_back(std::make_unique<Shard>(*this, id));
+    auto queues = parts_.store.queues();
+    if (!queues) {
+        parts_.world.fail("a store that opens can be read", queues.error().what);
+        return;
+    }
+    std::vector<std::vector<std::pair<storage::QueueId, storage::QueueInfo>>> of(shards_.size());
+    for (auto& queue : *queues)
+        of[engine::DeliveryShard::home_of(queue.second.domain, parts_.plan.shards)].push_back(
+            std::move(queue));
+    for (size_t i = 0; i < shards_.size(); ++i) shards_[i]->delivery.start(std::move(of[i]));
+}
+
+Node::~Node() = default;
+
+void Node::submit(size_t shard, const JobPlan& job) {
+    Shard& at = *shards_[shard % shards_.size()];
+    at.todo.emplace_back([&at, &job] { at.submissions.spawn(at.submit(&job)); });
+}
+
+void Node::drain(Nanoseconds patience) {
+    draining_ = true;
+    gate_.close_for_drain();
+    for (const auto& shard : shards_)
+        shard->todo.emplace_back(
+            [at = shard.get(), patience] { at->ending.spawn(at->end(patience)); });
+}
+
+bool Node::drained() const {
+    return std::ranges::all_of(shards_, [](const auto& shard) { return shard->drained; });
+}
+
+void Node::die() {
+    for (const auto& shard : shards_) {
+        shard->reactor.die();
+        parts_.network.crash(shard->reactor);
+    }
+}
+
+std::vector<Reactor*> Node::runnable() const {
+    std::vector<Reactor*> reactors;
+    for (const auto& shard : shards_)
+        if (shard->reactor.runnable()) reactors.push_back(&shard->reactor);
+    return reactors;
+}
+
+Instant Node::next_expiry() const {
+    Instant first = Instant::max();
+    for (const auto& shard : shards_) first = std::min(first, shard->reactor.next_expiry());
+    return first;
+}
+
+void Node::check_at_rest() const {
+    const auto fail = [&](const Shard& shard, const std::string& what) {
+        parts_.world.fail("nothing is left after a drain",
+                          fmt::format("shard {}: {}", shard.id, what));
+    };
+    for (const auto& shard : shards_) {
+        if (!shard->delivery.at_rest()) fail(*shard, "tasks still run");
+        if (const size_t left = parts_.network.open_sockets(shard->reactor))
+            fail(*shard, fmt::format("{} sockets are open", left));
+        if (const size_t left = shard->reactor.buffers_out())
+            fail(*shard, fmt::format("{} receive buffers were not given back", left));
+        if (const size_t left = shard->reactor.pending())
+            fail(*shard, fmt::format("{} operations are pending", left));
+        if (shard->worker.backlog() + shard->signers.backlog() > 0)
+            fail(*shard, "a worker has work");
+    }
+}
+
+void bury(std::unique_ptr<Node> node) {
+    static auto* const graveyard = new std::vector<std::unique_ptr<Node>>;
+    graveyard->push_back(std::move(node));
+}
+
+}  // namespace sim
