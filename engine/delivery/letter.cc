@@ -91,7 +91,10 @@ Task<Letters::Written> Letters::write_one(Order order) {
         mail = make();
     } else {
         backlog_.add(1);
-        co_await parts_.signers.run([&] { mail = make(); });
+        if (order.content->rendered_bytes_hint() <= brief_max)
+            co_await parts_.signers.run_briefly([&] { mail = make(); });
+        else
+            co_await parts_.signers.run([&] { mail = make(); });
         backlog_.add(-1);
     }
     if (mail.is_signed) signed_.add();

@@ -35,6 +35,7 @@ class Letters {
     static constexpr size_t kept_bytes_max = 32u << 20;  // of them; the one made last always stays
     static constexpr size_t rendered_here_max = 64u
                                                 << 10;  // octets; larger mails are made elsewhere
+    static constexpr size_t brief_max = 256u << 10;  // rendered and signed within about a millisecond
 
     explicit Letters(LetterParts parts);
     ~Letters();

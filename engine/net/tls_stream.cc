@@ -88,7 +88,7 @@ Task<Result<void>> TlsStream::handshake(Worker* worker) {
     for (;;) {
         Progress progress{};
         if (worker)
-            co_await worker->run([&] { progress = connection_.handshake(); });
+            co_await worker->run_briefly([&] { progress = connection_.handshake(); });
         else
             progress = connection_.handshake();
         const Result<void> flushed = co_await flush();  // an alert says to the peer why it failed

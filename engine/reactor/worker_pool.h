@@ -20,6 +20,8 @@ class WorkerPool {
   public:
     static constexpr size_t jobs_per_port = 64;  // with the threads; more wait on their shard
 
+    static constexpr unsigned results_per_wake = 4;  // of brief jobs, while more of them wait
+
     /// The threads are called `name` and their number (15 characters at most). `ports`: how many
     /// may be opened.
     WorkerPool(const std::string& name, unsigned threads, size_t ports);
@@ -33,7 +35,9 @@ class WorkerPool {
         std::move_only_function<void()> work;
         std::coroutine_handle<> waiter;
         PoolPort* port = nullptr;
+        bool brief = false;
     };
+    class Results;
 
     void work();
     bool take(Job*& job);
@@ -58,7 +62,8 @@ class PoolPort final : public Worker, public Source {
     PoolPort& operator=(const PoolPort&) = delete;
     ~PoolPort() override;  // nobody may wait for it
 
-    Task<> run(std::move_only_function<void()> work) override;
+    [[clang::coro_wrapper]] Task<> run(std::move_only_function<void()> work) override;
+    [[clang::coro_wrapper]] Task<> run_briefly(std::move_only_function<void()> work) override;
     size_t backlog() const override { return waiting_.size() + with_pool_; }
 
     bool drain() override;
@@ -68,6 +73,7 @@ class PoolPort final : public Worker, public Source {
     friend WorkerPool;
     struct Handed;
 
+    Task<> hand_in(std::move_only_function<void()> work, bool brief);
     void hand_over();
 
     WorkerPool& pool_;
@@ -76,7 +82,7 @@ class PoolPort final : public Worker, public Source {
         waiting_;           // bounded by the tasks that wait: jobs live in their frames
     size_t with_pool_ = 0;  // at most jobs_per_port, so `done_` always has room
     MpmcRing<WorkerPool::Job*> done_;
-    std::atomic<uint32_t> visitors_{0};  // threads that deliver a result
+    std::atomic<uint32_t> visitors_{0};  // threads that have given a result and not yet woken us
 };
 
 }  // namespace engine

@@ -91,6 +91,47 @@ TEST(WorkerPool, OneLongJobHoldsUpNobodyElse) {
     loop.run();
 }
 
+Task<> count_up_briefly(Worker& worker, int rounds, std::atomic<int>& count) {
+    for (int i = 0; i < rounds; ++i) co_await worker.run_briefly([&count] { ++count; });
+}
+
+TEST(WorkerPool, BringsTheEndsOfBriefJobsBackWhateverComesBehindThem) {
+    constexpr int shards = 2, rounds = 2000;
+    WorkerPool pool("test", 2, shards);
+    std::atomic<int> brief{0}, other{0};
+    std::vector<std::thread> threads;
+    for (int shard = 0; shard < shards; ++shard) {
+        threads.emplace_back([&] {
+            Loop loop;
+            PoolPort port(pool, *loop.reactor);
+            for (int i = 0; i < 7; ++i) loop.scope.spawn(count_up_briefly(port, rounds, brief));
+            loop.scope.spawn(count_up(port, rounds, other));
+            loop.run();
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(brief, shards * 7 * rounds);
+    EXPECT_EQ(other, shards * rounds);
+}
+
+TEST(WorkerPool, ALongJobDoesNotHoldUpTheEndOfABriefOne) {
+    WorkerPool pool("test", 1, 1);
+    Loop loop;
+    PoolPort port(pool, *loop.reactor);
+    std::atomic<bool> finish{false};
+    std::atomic<int> count{0};
+    const auto block = [](Worker& slow, std::atomic<bool>& until) -> Task<> {
+        co_await slow.run([&until] { until.wait(false); });
+    };
+    loop.scope.spawn(count_up_briefly(port, 1, count));
+    loop.scope.spawn(block(port, finish));
+    while (port.backlog() > 1) loop.reactor->turn(loop.reactor->now() + 1h);
+    EXPECT_EQ(count, 1);
+    finish = true;
+    finish.notify_one();
+    loop.run();
+}
+
 TEST(MpmcRing, GivesEveryValueOnceWhateverThreadsDo) {
     constexpr int each = 20'000, givers = 2, takers = 2;
     MpmcRing<int> ring(8);
