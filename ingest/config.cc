@@ -131,6 +131,8 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::s
     auto problems = read_settings(config, text, file);
     if (problems.empty()) problems = check_together(config, file);
     if (!problems.empty()) return std::unexpected(std::move(problems));
+    for (const Tenant& tenant : config.tenants)
+        config.delivery.tenants.emplace(tenant.name, tenant.delivery);
     add_warnings(config);
     sort_effective(config);
     return config;

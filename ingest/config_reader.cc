@@ -28,7 +28,6 @@ struct LaterKey {
 constexpr std::array later_keys = {
     LaterKey{"source", ""},
     LaterKey{"pool", ""},
-    LaterKey{"tenant", "weight"},
 };
 
 bool is_later(std::string_view section, std::string_view key) {

@@ -672,6 +672,16 @@ const std::array table = {
             "password --api-key` makes both.",
             [](T to, V v) { to.tenant->api_key_sha256 = octets_of_hex(v.text); }},
 
+    Setting{"tenant",
+            "weight",
+            Type::integer,
+            "",
+            Reload::restart,
+            {.least = 1, .most = 1000},
+            "Its share, beside the other tenants' weights, of a receiver that several want; "
+            "default: 1.",
+            [](T to, V v) { to.tenant->delivery.weight = static_cast<double>(v.number); }},
+
     Setting{"credential",
             "user",
             Type::text,

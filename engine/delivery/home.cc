@@ -18,8 +18,8 @@ constexpr auto temporary_hold =
 constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jump under a sleep
 constexpr auto sweep_every = std::chrono::seconds(30);
 
-/// Deliveries a site may hold of one home: enough to keep its connections busy over a round trip
-/// between shards.
+/// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
+/// over a round trip between shards.
 size_t credit_for(const Limits& limits) {
     const size_t connections = limits.connections == 0 ? 1024 : limits.connections;
     return std::clamp<size_t>(connections * 8, 64, 1024);
@@ -133,8 +133,8 @@ Task<> Home::pump() {
             while (!lendable_.empty() && !storage_failed_) {
                 Link& link = *lendable_.front();
                 lendable_.pop_front();
-                link.lendable = false;
                 lend(link, now);
+                link.lendable = false;
             }
         }
         auto sleep = std::chrono::milliseconds(clock_check);
@@ -174,8 +174,7 @@ void Home::make_ready(Queue& target) {
     target.place = Queue::Place::ready;
     if (domain.route && parts_.reactor.now() < domain.route_until) {
         Link& link = link_for(name, domain);
-        link.ready.push_back(&target);
-        offer(link);
+        have_turn(link, target);
         return;
     }
     domain.waiting.push_back(&target);
@@ -206,8 +205,7 @@ Task<> Home::resolve(std::string name) {
     domain.route_until = std::min((*route)->expires, sts.ask_again);
     domain.sts = std::move(sts);
     Link& link = link_for(name, domain);
-    for (Queue* queue : waiting) link.ready.push_back(queue);
-    offer(link);
+    for (Queue* queue : waiting) have_turn(link, *queue);
     changed_.notify_all();
 }
 
@@ -240,11 +238,10 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
         key.tls = with_sts(std::move(key.tls), *domain.sts.policy, *domain.route);
     std::unique_ptr<Link>& slot = links_[key];
     if (!slot) {
-        slot = std::make_unique<Link>();
+        slot = std::make_unique<Link>(credit_for(policy.limits));
         slot->id = ++last_link_;
         slot->site = policy.site;
         slot->tls = std::make_shared<const TlsDemand>(key.tls);
-        slot->credit = credit_for(policy.limits);
         links_by_id_[slot->id] = slot.get();
     }
     slot->route = domain.route;
@@ -252,8 +249,16 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
     return *slot;
 }
 
+/// It has something due for this site: it is lent from in its turn.
+void Home::have_turn(Link& link, Queue& target) {
+    const storage::QueueInfo& info = *target.info;
+    const bool room = link.order.add(
+        {info.klass, info.tenant, info.campaign, parts_.settings->weight_of(info.tenant)}, &target);
+    if (room) offer(link);
+}
+
 void Home::offer(Link& link) {
-    if (link.lendable || link.ready.empty() || link.outstanding >= link.credit) return;
+    if (link.lendable) return;
     link.lendable = true;
     lendable_.push_back(&link);
 }
@@ -272,12 +277,11 @@ LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
 void Home::lend(Link& link, WallTime now) {
     Lending lending{link.route, link.site, link.domain, link.tls, {}};
     std::vector<Decision> ended;
-    while (link.outstanding < link.credit && !link.ready.empty()) {
-        Queue& source = *link.ready.front();
-        link.ready.pop_front();
+    while (const auto turn = link.order.next(quantum)) {
+        Queue& source = *turn->item;
         source.place = Queue::Place::idle;
-        const size_t room = std::min(quantum, link.credit - link.outstanding);
-        for (Waiting& due : source.window.take_due(now, room)) {
+        size_t lent = 0;
+        for (Waiting& due : source.window.take_due(now, turn->room)) {
             --waiting_;
             const bool expired = now >= due.delivery.expires;
             const bool lost = !due.job->content();
@@ -288,7 +292,7 @@ void Home::lend(Link& link, WallTime now) {
                 ended.push_back(
                     content_lost(std::move(terms), *parts_.settings, now, parts_.reactor.random()));
             } else {
-                ++link.outstanding;
+                ++lent;
                 lending.loans.push_back(std::move(terms));
             }
         }
@@ -297,10 +301,11 @@ void Home::lend(Link& link, WallTime now) {
         const auto due = source.window.next_due();
         if (due && *due <= now && source.window.first_loaded()) {
             source.place = Queue::Place::ready;
-            link.ready.push_back(&source);
+            have_turn(link, source);
         } else {
             come_again(source, now);
         }
+        link.order.lent(source.info->klass, source.info->tenant, lent);
         forget_if_empty(source);
     }
     record_later(std::move(ended));
@@ -333,8 +338,9 @@ Home::Status Home::status() const {
     WallTime oldest = now;
     if (!schedule_.empty()) oldest = std::min(oldest, schedule_.begin()->first);
     for (const auto& [key, link] : links_)
-        for (const Queue* queue : link->ready)
+        link->order.for_each([&](const Queue* queue) {
             if (const auto due = queue->window.next_due()) oldest = std::min(oldest, *due);
+        });
     status.oldest_seconds = std::chrono::duration<double>(now - oldest).count();
     return status;
 }
@@ -352,7 +358,7 @@ Task<> Home::sweep() {
         });
         std::erase_if(links_, [&](const auto& entry) {
             const Link& link = *entry.second;
-            if (link.outstanding > 0 || !link.ready.empty() || link.lendable) return false;
+            if (link.order.out() > 0 || link.order.anything_due() || link.lendable) return false;
             links_by_id_.erase(link.id);
             return true;
         });

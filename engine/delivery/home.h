@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "engine/delivery/lending_order.h"
 #include "engine/delivery/loan.h"
 #include "engine/delivery/outcome_metrics.h"
 #include "engine/delivery/outcomes.h"
@@ -58,7 +59,7 @@ class Home {
   public:
     static constexpr size_t window_min = 16,
                             window_max = 8192;   // deliveries of one queue in memory
-    static constexpr size_t quantum = 32;        // of one queue before the next one's turn
+    static constexpr size_t quantum = 8;         // of one queue before the next one's turn
     static constexpr size_t refill_queues = 32;  // in one visit to the disk
     static constexpr size_t load_queues = 8;     // in one visit to the disk for contents
     static constexpr size_t load_ahead_max =
@@ -103,12 +104,12 @@ class Home {
     };
     /// The credits of this home with one site, for mail of one demand.
     struct Link {
+        explicit Link(size_t credit) : order(credit) {}
         uint64_t id = 0;
         std::string site, domain;
         std::shared_ptr<const TlsDemand> tls;
         std::shared_ptr<const Route> route;
-        size_t outstanding = 0, credit = 0;
-        std::deque<Queue*> ready;
+        LendingOrder<Queue*> order;
         bool lendable = false;  // stands in lendable_
     };
     struct Domain {
@@ -138,6 +139,7 @@ class Home {
     Task<> ask_policy(std::string name, StsAnswer& answer);
     void no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why);
     Link& link_for(const std::string& name, const Domain& domain);
+    void have_turn(Link& link, Queue& queue);
     void offer(Link& link);
     void lend(Link& link, WallTime now);
     LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);

@@ -102,9 +102,8 @@ void Home::release(const LoanTerms& terms) {
     CHECK(owner != queues_.end() && owner->second->lent > 0, "a delivery came home to no queue");
     --owner->second->lent;
     if (const auto link = links_by_id_.find(terms.link); link != links_by_id_.end()) {
-        CHECK(link->second->outstanding > 0, "a site gave back more than it was lent");
-        --link->second->outstanding;
-        offer(*link->second);
+        const storage::QueueInfo& info = *owner->second->info;
+        if (link->second->order.returned(info.klass, info.tenant)) offer(*link->second);
     }
 }
 

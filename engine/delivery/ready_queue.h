@@ -1,26 +1,39 @@
-// ReadyQueue: the loans that wait at a site for a connection. Flows (one per queue) take turns, so
-// a small campaign is not stuck behind a large one; transactional mail goes first, within a bound
-// that keeps bulk from starving. Bounded by the credits that homes lend within.
+// ReadyQueue: the loans that wait at a site for a connection. Tenants take turns by weight, then
+// the campaigns of a tenant, then a campaign's queues, so nobody is stuck behind who has more;
+// transactional mail goes first, within a bound that keeps bulk from starving. Bounded by the
+// credits that homes lend within.
 #pragma once
 
+#include <array>
 #include <deque>
+#include <functional>
 #include <list>
 #include <optional>
 #include <unordered_map>
 
+#include "engine/delivery/fair_order.h"
 #include "engine/delivery/loan.h"
 
 namespace engine {
 
 class ReadyQueue {
   public:
-    static constexpr unsigned transactional_in_a_row = 4;  // then bulk gets one turn if it waits
+    /// Transactional mail goes first until it has had `transactional_run_max` turns that bulk
+    /// waited for; each turn of bulk makes up for `transactional_per_bulk` of them. So a burst
+    /// overtakes whatever waits, and a flood gets four turns of five.
+    static constexpr unsigned transactional_run_max = 200;
+    static constexpr unsigned transactional_per_bulk = 4;
+    using WeightOf = std::function<double(const std::string& tenant)>;
+
+    /// `weight_of` is asked when a tenant comes; without it all are equal.
+    explicit ReadyQueue(WeightOf weight_of = {}) : weight_of_(std::move(weight_of)) {}
 
     void push(Loan loan);
-    /// In front of its flow: it had its turn and was not judged.
+    /// In front of its queue: it had its turn and was not judged.
     void push_front(Loan loan);
     std::optional<Loan> pop();
-    /// The next loan of the same flow if it is of this job: it may ride in the same transaction.
+    /// The next loan of the same queue if it is of this job: it may ride in the same transaction.
+    /// It counts against its tenant and campaign like any other.
     std::optional<Loan> pop_same_job(const Loan& first);
     std::deque<Loan> take_all();
 
@@ -30,17 +43,33 @@ class ReadyQueue {
   private:
     struct Flow {
         storage::QueueId id;
-        storage::Class klass;
         std::deque<Loan> loans;
     };
-    using Turns = std::list<Flow>;
-    Turns& turns_of(storage::Class klass);
+    struct Campaign {
+        std::list<Flow> flows;  // with at least one loan, in order of their turns
+        bool empty() const { return flows.empty(); }
+    };
+    struct Tenant {
+        FairOrder<Campaign> campaigns;
+        size_t flows = 0;
+        bool empty() const { return flows == 0; }
+    };
+    using Tenants = FairOrder<Tenant>;
+    struct Place {
+        Tenants* side;
+        Tenants::Entry* tenant;
+        FairOrder<Campaign>::Entry* campaign;
+        std::list<Flow>::iterator flow;
+    };
     Flow& flow_of(const Loan& loan);
-    void drop_if_empty(Turns& turns, Turns::iterator flow);
+    Loan take(const Place& place);
+    std::optional<Loan> pop_from(Tenants& side);
 
-    Turns transactional_, bulk_;  // flows with at least one loan, in order of their turns
-    std::unordered_map<storage::QueueId, Turns::iterator> flows_;
-    unsigned transactional_run_ = 0;
+    WeightOf weight_of_;
+    std::array<Tenants, 2> sides_;  // by class: transactional, bulk
+    std::array<size_t, 2> sizes_{};
+    std::unordered_map<storage::QueueId, Place> flows_;
+    unsigned transactional_run_ = 0;  // turns that bulk has waited for
     size_t size_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/bounce/bounce_rules.h"
@@ -30,7 +31,7 @@ struct Limits {
     uint32_t messages_per_connection = 100;
     double rate_per_second = 0;  // messages to the site
     TlsPolicy tls = TlsPolicy::opportunistic;
-    Depth depth = Depth::next;   // of the dialogue, at most
+    Depth depth = Depth::next;  // of the dialogue, at most
     SessionPlan::Open next = SessionPlan::Open::after_probe;
     uint32_t window = 8;  // messages in flight on a connection at Depth::messages
     bool operator==(const Limits&) const = default;
@@ -53,16 +54,22 @@ struct DomainSettings {
     std::shared_ptr<Credentials> credentials;  // to log in with on the hosts of the route; or null
 };
 
+/// What is set about those who submit.
+struct TenantSettings {
+    double weight = 1;  // its share of a site that several tenants want, beside theirs
+};
+
 struct Settings {
-    std::string node_name;  // EHLO name, a FQDN
-    uint16_t port = 25;     // where MX hosts listen
-    bool dane = true;       // what the signed DNS says of a host's certificate counts
-    bool mta_sts = true;    // so does what a domain's policy says
+    std::string node_name;        // EHLO name, a FQDN
+    uint16_t port = 25;           // where MX hosts listen
+    bool dane = true;             // what the signed DNS says of a host's certificate counts
+    bool mta_sts = true;          // so does what a domain's policy says
     uint16_t mta_sts_port = 443;  // of policy hosts
     std::vector<std::string> allow_addresses;
     Limits limits;  // of a site that no provider or domain names
     std::vector<Provider> providers;
     std::vector<DomainSettings> domains;
+    std::unordered_map<std::string, TenantSettings> tenants;  // those with an entry
     std::string tls_ca_file;  // authorities for all of it; empty: the system's
     TlsVersion tls_least = TlsVersion::tls12;
     SmtpTimeouts timeouts;
@@ -78,6 +85,11 @@ struct Settings {
     uint64_t report_content_max = 64ull << 10;  // of a mail that is given back whole (RET=FULL)
     std::shared_ptr<const BounceRules> bounce_rules = BounceRules::built_in();
     std::chrono::milliseconds drain = std::chrono::seconds(30);  // bound of a stop
+
+    double weight_of(const std::string& tenant) const {
+        const auto found = tenants.find(tenant);
+        return found == tenants.end() ? 1 : found->second.weight;
+    }
 };
 
 }  // namespace engine

@@ -18,6 +18,9 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr
       policy_(std::move(policy)),
       budget_(std::move(budget)),
       demand_(std::move(demand)),
+      ready_([settings = parts_.settings](const std::string& tenant) {
+          return settings->weight_of(tenant);
+      }),
       work_(parts_.reactor),
       timer_(parts_.reactor),
       busy_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "busy"})),

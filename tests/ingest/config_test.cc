@@ -252,6 +252,14 @@ TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
     }
 }
 
+TEST(Config, GivesTenantsTheirWeights) {
+    const Config config = good("[[tenant]]\nname = \"a\"\nweight = 3\n[[tenant]]\nname = \"b\"\n");
+    EXPECT_EQ(config.delivery.weight_of("a"), 3);
+    EXPECT_EQ(config.delivery.weight_of("b"), 1);
+    EXPECT_EQ(config.delivery.weight_of("unknown"), 1);
+    EXPECT_THAT(problem("[[tenant]]\nname = \"a\"\nweight = 0"), HasSubstr("1 to 1000"));
+}
+
 TEST(Config, ReadsSeveralKeysOfADomain) {
     const Config config = good(
         "[[dkim]]\ndomain=\"X.test\"\nselector=\"S1\"\nkey=\"/k/1.pem\"\n"
@@ -376,7 +384,6 @@ TEST(ConfigErrors, LookAtWhatBelongsTogether) {
     EXPECT_THAT(problem("[[credential]]\nuser = \"a\"\ntenant = \"b\""),
                 HasSubstr("[[credential]] has no password_hash"));
     EXPECT_THAT(problem("[[tenant]]\nname = \"two words\""), HasSubstr("is no name of a tenant"));
-    EXPECT_THAT(problem("[[tenant]]\nname = \"a\"\nweight = 3"), HasSubstr("not in this version"));
 }
 
 TEST(ConfigErrors, ExplainNamesThatDoNotFit) {

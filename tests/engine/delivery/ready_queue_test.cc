@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace engine {
 namespace {
 
@@ -10,13 +12,19 @@ struct Collected : Returns {
     void give_back(Return one) override { returned.push_back(std::move(one)); }
 };
 
-Loan loan(Returns& returns, uint64_t queue, uint32_t index,
-          storage::Class klass = storage::Class::bulk, uint64_t job = 1) {
+struct Of {
+    uint64_t queue = 0;
+    std::string tenant = "t", campaign = "c";
+    storage::Class klass = storage::Class::bulk;
+    uint64_t job = 1;
+};
+
+Loan loan(Returns& returns, Of of, uint32_t index) {
     LoanTerms terms;
-    terms.delivery.id = {storage::JobId{job}, index};
-    terms.delivery.queue = {queue, 0};
-    terms.queue =
-        std::make_shared<const storage::QueueInfo>(storage::QueueInfo{"t", "c", klass, "d"});
+    terms.delivery.id = {storage::JobId{of.job}, index};
+    terms.delivery.queue = {of.queue, 0};
+    terms.queue = std::make_shared<const storage::QueueInfo>(
+        storage::QueueInfo{of.tenant, of.campaign, of.klass, "d"});
     return {std::move(terms), returns};
 }
 
@@ -29,27 +37,100 @@ std::string order(ReadyQueue& queue) {
     return result;
 }
 
-TEST(ReadyQueue, FlowsTakeTurns) {
+/// Of the next `count` loans, how many each tenant gets while all keep having some.
+std::map<std::string, int> shares(ReadyQueue& queue, Returns& home, int count) {
+    std::map<std::string, int> got;
+    for (int i = 0; i < count; ++i) {
+        Loan next = *queue.pop();
+        ++got[next.terms().queue->tenant];
+        const LoanTerms& terms = next.terms();
+        queue.push(loan(home, {.queue = terms.delivery.queue.high, .tenant = terms.queue->tenant},
+                        terms.delivery.id.index));
+        next.settle({});
+    }
+    return got;
+}
+
+TEST(ReadyQueue, QueuesOfACampaignTakeTurns) {
     Collected home;
     ReadyQueue queue;
-    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, 0, i));
-    for (uint32_t i = 0; i < 2; ++i) queue.push(loan(home, 1, i));
+    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 0}, i));
+    for (uint32_t i = 0; i < 2; ++i) queue.push(loan(home, {.queue = 1}, i));
     EXPECT_EQ(order(queue), "ababaa");
+}
+
+TEST(ReadyQueue, CampaignsTakeTurnsHoweverManyQueuesTheyHave) {
+    Collected home;
+    ReadyQueue queue;
+    for (uint64_t q = 0; q < 4; ++q) queue.push(loan(home, {.queue = q, .campaign = "wide"}, 0));
+    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 25, .campaign = "narrow"}, i));
+    EXPECT_EQ(order(queue), "azbzczdz");
+}
+
+TEST(ReadyQueue, TenantsShareByWeight) {
+    Collected home;
+    ReadyQueue queue([](const std::string& tenant) { return std::stod(tenant); });
+    for (uint64_t weight = 1; weight <= 10; ++weight) {
+        for (uint32_t i = 0; i < 3; ++i)
+            queue.push(loan(home, {.queue = weight, .tenant = std::to_string(weight)}, i));
+    }
+    const auto got = shares(queue, home, 5500);
+    for (int weight = 1; weight <= 10; ++weight)
+        EXPECT_NEAR(got.at(std::to_string(weight)), 100 * weight, 2) << weight;
+}
+
+// A tenant with one mail at a time would otherwise begin anew with each, without its debt.
+TEST(ReadyQueue, ATenantThatComesAndGoesGetsNoMoreThanItsWeight) {
+    Collected home;
+    ReadyQueue queue([](const std::string& tenant) { return tenant == "heavy" ? 9 : 1; });
+    for (uint32_t i = 0; i < 1000; ++i) queue.push(loan(home, {.queue = 0, .tenant = "heavy"}, i));
+    int light = 0;
+    for (int i = 0; i < 500; ++i) {
+        if (i == 0 || light > 0) queue.push(loan(home, {.queue = 1, .tenant = "light"}, i));
+        Loan next = *queue.pop();
+        light += next.terms().queue->tenant == "light";
+        next.settle({});
+    }
+    EXPECT_NEAR(light, 50, 2);
+}
+
+TEST(ReadyQueue, ATenantThatWasAwayClaimsNothingForIt) {
+    Collected home;
+    ReadyQueue queue;
+    for (uint32_t i = 0; i < 100; ++i) queue.push(loan(home, {.queue = 0, .tenant = "a"}, i));
+    for (int i = 0; i < 50; ++i) queue.pop()->settle({});
+    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 1, .tenant = "b"}, i));
+    std::string next;
+    for (int i = 0; i < 6; ++i) next += queue.pop()->terms().queue->tenant;
+    EXPECT_EQ(next, "bababa") << "turn about";
+}
+
+TEST(ReadyQueue, RecipientsThatRideAlongCountAsTurns) {
+    Collected home;
+    ReadyQueue queue;
+    for (uint32_t i = 0; i < 10; ++i) queue.push(loan(home, {.queue = 0, .tenant = "a"}, i));
+    for (uint32_t i = 0; i < 10; ++i) queue.push(loan(home, {.queue = 1, .tenant = "b"}, i));
+    const Loan first = *queue.pop();
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(queue.pop_same_job(first));
+    std::string next;
+    for (int i = 0; i < 5; ++i) next += queue.pop()->terms().queue->tenant;
+    EXPECT_EQ(next, "bbbbb");
 }
 
 TEST(ReadyQueue, TransactionalGoesFirstButBulkDoesNotStarve) {
     Collected home;
     ReadyQueue queue;
-    for (uint32_t i = 0; i < 3; ++i) queue.push(loan(home, 0, i, storage::Class::bulk));
-    for (uint32_t i = 0; i < 9; ++i) queue.push(loan(home, 1, i, storage::Class::transactional));
-    EXPECT_EQ(order(queue), "bbbbabbbbaba");
+    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 0}, i));
+    for (uint32_t i = 0; i < 210; ++i)
+        queue.push(loan(home, {.queue = 1, .klass = storage::Class::transactional}, i));
+    EXPECT_EQ(order(queue), std::string(200, 'b') + "abbbbabbbbabba");
 }
 
 TEST(ReadyQueue, AnUntriedOneGoesInFrontOfItsFlow) {
     Collected home;
     ReadyQueue queue;
-    queue.push(loan(home, 0, 1));
-    queue.push(loan(home, 0, 2));
+    queue.push(loan(home, {}, 1));
+    queue.push(loan(home, {}, 2));
     Loan first = *queue.pop();
     queue.push_front(std::move(first));
     EXPECT_EQ(queue.pop()->terms().delivery.id.index, 1u);
@@ -58,9 +139,9 @@ TEST(ReadyQueue, AnUntriedOneGoesInFrontOfItsFlow) {
 TEST(ReadyQueue, GivesRecipientsOfTheSameJobTogether) {
     Collected home;
     ReadyQueue queue;
-    queue.push(loan(home, 0, 1));
-    queue.push(loan(home, 0, 2));
-    queue.push(loan(home, 0, 3, storage::Class::bulk, 2));
+    queue.push(loan(home, {}, 1));
+    queue.push(loan(home, {}, 2));
+    queue.push(loan(home, {.job = 2}, 3));
     const Loan first = *queue.pop();
     EXPECT_TRUE(queue.pop_same_job(first));
     EXPECT_FALSE(queue.pop_same_job(first)) << "the next one is of another job";
@@ -70,7 +151,7 @@ TEST(ReadyQueue, GivesRecipientsOfTheSameJobTogether) {
 TEST(Loan, GoesHomeUntriedWhenItDiesWithoutAnOutcome) {
     Collected home;
     {
-        const Loan forgotten = loan(home, 0, 7);
+        const Loan forgotten = loan(home, {}, 7);
     }
     ASSERT_EQ(home.returned.size(), 1u);
     EXPECT_FALSE(home.returned[0].attempt);
@@ -80,7 +161,7 @@ TEST(Loan, GoesHomeUntriedWhenItDiesWithoutAnOutcome) {
 TEST(Loan, GoesHomeOnceWhenItIsSettledOrMoved) {
     Collected home;
     {
-        Loan one = loan(home, 0, 7);
+        Loan one = loan(home, {}, 7);
         Loan moved = std::move(one);
         moved.settle({});
     }

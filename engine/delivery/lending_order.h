@@ -1,0 +1,156 @@
+// LendingOrder: whose queue a home lends from next, to one site. What waits at the site is all that
+// the site can be fair with, so the shares are decided here first: each tenant has at most its
+// share of the credit out, by weight; what it has out and cannot be sent (its own limit, say) takes
+// no credit from another. Transactional mail has credit of its own, so it never waits at home for
+// bulk.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "metrics/check.h"
+#include "storage/types.h"
+
+namespace engine {
+
+/// `Item`: what stands for a queue; cheap to copy.
+template <class Item>
+class LendingOrder {
+  public:
+    static constexpr size_t allowance_min = 8;  // of a tenant, however small its weight is
+
+    /// `credit`: of each class, shared by the tenants that have something due or out.
+    explicit LendingOrder(size_t credit = 64) : credit_(credit) {}
+
+    struct Claimant {
+        storage::Class klass;
+        std::string_view tenant, campaign;
+        double weight = 1;
+    };
+    /// A queue has something due: behind the others of its campaign. True: it could be lent now.
+    bool add(const Claimant& who, Item item) {
+        Side& side = side_of(who.klass);
+        auto found = side.tenants.find(who.tenant);
+        if (found == side.tenants.end()) {
+            found = side.tenants.try_emplace(std::string(who.tenant)).first;
+            found->second.weight = who.weight;
+            side.weights += who.weight;
+        }
+        Tenant& tenant = found->second;
+        auto turn = tenant.by_name.find(who.campaign);
+        if (turn == tenant.by_name.end()) {
+            tenant.turns.push_back({std::string(who.campaign), {}});
+            turn = tenant.by_name.emplace(who.campaign, std::prev(tenant.turns.end())).first;
+        }
+        turn->second->items.push_back(item);
+        ++waiting_;
+        return room_of(side, tenant) > 0;
+    }
+
+    struct Turn {
+        Item item{};
+        size_t room = 0;  // deliveries that may be lent from it in this turn
+    };
+    /// The next queue, which leaves the order: transactional ones first, then the tenant that has
+    /// least out for its weight, then its campaigns in turn. nullopt: nothing may be lent.
+    std::optional<Turn> next(size_t quantum) {
+        for (Side& side : sides_) {
+            Tenant* best = nullptr;
+            for (auto& [name, tenant] : side.tenants) {
+                if (tenant.turns.empty() || room_of(side, tenant) == 0) continue;
+                if (!best || load_of(tenant) < load_of(*best)) best = &tenant;
+            }
+            if (best) return Turn{take(*best), std::min(quantum, room_of(side, *best))};
+        }
+        return std::nullopt;
+    }
+
+    void lent(storage::Class klass, std::string_view tenant, size_t count) {
+        Side& side = side_of(klass);
+        const auto found = side.tenants.find(tenant);
+        CHECK(found != side.tenants.end(), "something was lent of a tenant without a turn");
+        found->second.out += count;
+        out_ += count;
+        forget_if_idle(side, found);
+    }
+    /// True: another of that tenant could be lent now.
+    bool returned(storage::Class klass, std::string_view tenant) {
+        Side& side = side_of(klass);
+        const auto found = side.tenants.find(tenant);
+        CHECK(found != side.tenants.end() && found->second.out > 0,
+              "a site gave back more than it was lent");
+        --found->second.out;
+        --out_;
+        const bool more = !found->second.turns.empty();
+        forget_if_idle(side, found);
+        return more;
+    }
+
+    size_t out() const { return out_; }
+    bool anything_due() const { return waiting_ > 0; }
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for (const Side& side : sides_)
+            for (const auto& [name, tenant] : side.tenants)
+                for (const Campaign& campaign : tenant.turns)
+                    for (const Item& item : campaign.items) visit(item);
+    }
+
+  private:
+    struct Campaign {
+        std::string name;
+        std::deque<Item> items;
+    };
+    struct Tenant {
+        double weight = 1;
+        size_t out = 0;
+        std::list<Campaign> turns;  // campaigns with something due
+        std::map<std::string, typename std::list<Campaign>::iterator, std::less<>> by_name;
+    };
+    struct Side {
+        std::map<std::string, Tenant, std::less<>> tenants;  // with something due or out
+        double weights = 0;                                  // of them, together
+    };
+    using Tenants = decltype(Side::tenants);
+
+    Side& side_of(storage::Class klass) { return sides_[static_cast<size_t>(klass)]; }
+    static double load_of(const Tenant& tenant) {
+        return static_cast<double>(tenant.out) / tenant.weight;
+    }
+    size_t room_of(const Side& side, const Tenant& tenant) const {
+        const double share = static_cast<double>(credit_) * tenant.weight / side.weights;
+        const size_t allowance = std::max(allowance_min, static_cast<size_t>(share));
+        return allowance > tenant.out ? allowance - tenant.out : 0;
+    }
+    Item take(Tenant& tenant) {
+        const auto campaign = tenant.turns.begin();
+        const Item item = campaign->items.front();
+        campaign->items.pop_front();
+        --waiting_;
+        if (campaign->items.empty()) {
+            tenant.by_name.erase(campaign->name);
+            tenant.turns.erase(campaign);
+        } else {
+            tenant.turns.splice(tenant.turns.end(), tenant.turns, campaign);
+        }
+        return item;
+    }
+    void forget_if_idle(Side& side, typename Tenants::iterator tenant) {
+        if (tenant->second.out > 0 || !tenant->second.turns.empty()) return;
+        side.weights -= tenant->second.weight;
+        side.tenants.erase(tenant);
+        if (side.tenants.empty()) side.weights = 0;  // what rounding has left of it
+    }
+
+    size_t credit_;
+    size_t out_ = 0, waiting_ = 0;
+    std::array<Side, 2> sides_;  // by class: transactional, bulk
+};
+
+}  // namespace engine
