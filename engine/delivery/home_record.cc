@@ -35,6 +35,7 @@ void Home::settle(std::vector<Return> returned) {
     }
     record_later(std::move(decisions));
     changed_.notify_all();
+    if (lent_.empty()) drained_.notify_all();  // the last to come home may have been untried
 }
 
 /// For TLS reports: each session once for each domain. Routes that an operator has fixed are nobody

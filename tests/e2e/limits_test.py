@@ -29,3 +29,11 @@ class Rate(WholeRun):
         seconds = time.monotonic() - began
         self.assertGreater(seconds, 2.9)
         self.assertLess(seconds, 15)
+
+    def test_a_stop_does_not_wait_for_mail_that_the_rate_holds_back(self):
+        daemon = self.world.daemon("stopping", delivery={"rate": "5/s"}).start()
+        daemon.submit(mail([f"s{n}@two.test" for n in range(50)]))
+        wait_until(lambda: self.world.receiver.received_by("s0@two.test"), 20, "the first mail")
+        status, seconds = daemon.stop()
+        self.assertEqual(status, 0)
+        self.assertLess(seconds, 10)
