@@ -15,7 +15,7 @@ namespace {
 constexpr auto disk_look = std::chrono::seconds(1);
 constexpr auto collect_every = std::chrono::seconds(60);
 constexpr auto site_sweep = std::chrono::seconds(60);
-constexpr auto forget_reports_every = std::chrono::hours(1);
+constexpr auto forget_every = std::chrono::hours(1);
 constexpr auto drain_look = std::chrono::milliseconds(20);
 constexpr auto cut_grace =
     std::chrono::seconds(2);  // for what was cut to come home and be committed
@@ -43,6 +43,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings, parts_.metrics)),
       tls_reports_({parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self()}),
       hosts_(parts_.reactor),
+      host_notes_({parts_.reactor, parts_.storage_worker, parts_.store, hosts_}),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
@@ -85,6 +86,7 @@ void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::Queue
     home_.start();
     scope_.spawn(sweep_sites());
     scope_.spawn(keep_tls_reports());
+    scope_.spawn(keep_host_notes());
     if (parts_.post.self() == 0) scope_.spawn(watch_disk());
 }
 
@@ -219,11 +221,24 @@ Task<> DeliveryShard::keep_tls_reports() {
     Instant next_forget = parts_.reactor.now();
     while (!draining_) {
         if (parts_.post.self() == 0 && parts_.reactor.now() >= next_forget) {
-            next_forget = parts_.reactor.now() + forget_reports_every;
+            next_forget = parts_.reactor.now() + forget_every;
             co_await tls_reports_.forget();
         }
         co_await ticks_.wait_until(parts_.reactor.now() + TlsReports::flush_every);
         co_await tls_reports_.flush();
+    }
+}
+
+Task<> DeliveryShard::keep_host_notes() {
+    co_await host_notes_.recall();
+    Instant next_forget = parts_.reactor.now();
+    while (!draining_) {
+        if (parts_.post.self() == 0 && parts_.reactor.now() >= next_forget) {
+            next_forget = parts_.reactor.now() + forget_every;
+            co_await host_notes_.forget();
+        }
+        co_await ticks_.wait_until(parts_.reactor.now() + HostNotes::save_every);
+        co_await host_notes_.save();
     }
 }
 
@@ -238,6 +253,7 @@ Task<> DeliveryShard::drain(Instant deadline) {
     if (sts_) co_await sts_->stop();
     co_await home_.drained();
     co_await tls_reports_.flush();
+    co_await host_notes_.save();
     co_await spool_.flush();
     co_await scope_.join();
 }

@@ -12,6 +12,7 @@
 #include "engine/delivery/gate.h"
 #include "engine/delivery/home.h"
 #include "engine/delivery/host_memory.h"
+#include "engine/delivery/host_notes.h"
 #include "engine/delivery/letter.h"
 #include "engine/delivery/node.h"
 #include "engine/delivery/shard_feed.h"
@@ -88,6 +89,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> watch_disk();
     Task<> sweep_sites();
     Task<> keep_tls_reports();
+    Task<> keep_host_notes();
     Task<> wait_for_sites(Instant deadline);
 
     DeliveryParts parts_;
@@ -96,6 +98,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     std::optional<StsPolicies> sts_;
     TlsReports tls_reports_;
     HostMemory hosts_;
+    HostNotes host_notes_;
     ShardFeed feed_;
     Spool spool_;
     ShardIntake intake_;

@@ -2,26 +2,46 @@
 
 namespace engine {
 
-std::shared_ptr<HostTraits> HostMemory::of(const std::string& host, uint16_t port) {
-    std::string key = host + ':' + std::to_string(port);
-    const Instant now = clock_.now();
+HostMemory::Entry& HostMemory::entry(const std::string& key) {
     auto found = hosts_.find(key);
-    if (found == hosts_.end()) {
-        if (hosts_.size() >= hosts_max) {
-            hosts_.erase(order_.back());
-            order_.pop_back();
-        }
-        order_.push_front(key);
-        found = hosts_.emplace(std::move(key), Entry{nullptr, order_.begin()}).first;
-    } else {
+    if (found != hosts_.end()) {
         order_.splice(order_.begin(), order_, found->second.place);
+        return found->second;
     }
-    std::shared_ptr<HostTraits>& traits = found->second.traits;
-    if (!traits || now >= traits->until) {
-        traits = std::make_shared<HostTraits>();
-        traits->until = now + HostTraits::kept_for;
+    if (hosts_.size() >= hosts_max) {
+        hosts_.erase(order_.back());
+        order_.pop_back();
     }
-    return traits;
+    order_.push_front(key);
+    return hosts_.emplace(key, Entry{nullptr, {}, order_.begin()}).first->second;
+}
+
+std::shared_ptr<HostTraits> HostMemory::of(const std::string& host, uint16_t port) {
+    const Instant now = clock_.now();
+    Entry& found = entry(host + ':' + std::to_string(port));
+    if (!found.traits || now >= found.traits->until) {
+        found.traits = std::make_shared<HostTraits>();
+        found.traits->until = now + HostTraits::kept_for;
+        found.told = *found.traits;
+    }
+    return found.traits;
+}
+
+std::vector<HostMemory::Learned> HostMemory::changes() {
+    std::vector<Learned> learned;
+    for (auto& [host, entry] : hosts_) {
+        if (*entry.traits == entry.told) continue;
+        entry.told = *entry.traits;
+        learned.push_back({host, entry.told});
+    }
+    return learned;
+}
+
+void HostMemory::recall(const Learned& learned) {
+    if (hosts_.size() >= hosts_max || hosts_.contains(learned.host)) return;
+    Entry& recalled = entry(learned.host);
+    recalled.told = learned.traits;
+    recalled.traits = std::make_shared<HostTraits>(learned.traits);
 }
 
 }  // namespace engine

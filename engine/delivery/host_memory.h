@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/smtp/host_traits.h"
 
@@ -23,11 +24,24 @@ class HostMemory {
     std::shared_ptr<HostTraits> of(const std::string& host, uint16_t port);
     size_t size() const { return hosts_.size(); }
 
+    /// What has been learned of a host, and of which port ("mx.x.test:25").
+    struct Learned {
+        std::string host;
+        HostTraits traits;
+    };
+    /// What has been learned since the last call. A host that has shown nothing is not in it.
+    std::vector<Learned> changes();
+    /// What an earlier start had learned. A host that this one has met already keeps what it has.
+    void recall(const Learned& learned);
+
   private:
     struct Entry {
         std::shared_ptr<HostTraits> traits;
+        HostTraits told;  // by changes() or to recall()
         std::list<std::string>::iterator place;
     };
+    Entry& entry(const std::string& key);
+
     Clock& clock_;
     std::unordered_map<std::string, Entry> hosts_;
     std::list<std::string> order_;  // the last one asked for in front

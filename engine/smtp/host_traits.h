@@ -24,6 +24,7 @@ struct HostTraits {
     uint32_t messages_max = 0;       // after which it ended a connection; 0: never seen
     uint32_t recipients_max = 0;     // of a transaction that it called full; 0: never seen
     Instant until = Instant::max();  // then it is forgotten
+    bool operator==(const HostTraits&) const = default;
 
     /// Trouble while `depth` was in use.
     void step_down_from(Depth depth, Instant now) {
