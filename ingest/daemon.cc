@@ -10,6 +10,8 @@
 #include "engine/message/dkim_keys.h"
 #include "engine/net/tls_context.h"
 #include "ingest/node_shard.h"
+#include "ingest/service_manager.h"
+#include "ingest/shard_watch.h"
 #include "ingest/version.h"
 #include "metrics/catalog.h"
 #include "metrics/exposer.h"
@@ -84,6 +86,16 @@ void observe_store(metrics::Registry& registry, const NodeShared& shared) {
     const storage::Store& store = shared.store;
     registry.gauge(catalog::storage_free).set(static_cast<double>(store.free_bytes()));
     registry.gauge(catalog::queue_bytes).set(static_cast<double>(store.data_bytes()));
+    registry.gauge(catalog::queue_limit).set(static_cast<double>(shared.settings->queue_bytes_max));
+    registry.gauge(catalog::storage_free_min)
+        .set(static_cast<double>(shared.settings->free_disk_min));
+    registry.gauge(catalog::memory_limit).set(static_cast<double>(shared.settings->memory_bytes));
+    registry.gauge(catalog::content_memory)
+        .set(static_cast<double>(shared.content_memory.bytes.load(std::memory_order_relaxed)));
+    const auto refusal = shared.gate.refusal();
+    for (const char* limit : {"queue.bytes_max", "queue.free_disk_min", "storage", "drain"})
+        registry.gauge(catalog::intake_closed, {limit})
+            .set(refusal && refusal->limit == limit ? 1 : 0);
     if (const auto difference = unaccounted(store))
         registry.gauge(catalog::unaccounted_deliveries).set(*difference);
     uint64_t elsewhere = 0;
@@ -99,7 +111,8 @@ void observe_store(metrics::Registry& registry, const NodeShared& shared) {
 
 class Daemon {
   public:
-    explicit Daemon(const Config& config) : config_(config) {}
+    Daemon(const Config& config, ServiceManager manager)
+        : config_(config), manager_(std::move(manager)) {}
 
     std::expected<void, std::string> start();
     /// Until a signal asks for the end and everything has drained. False: the bound was overrun.
@@ -111,12 +124,16 @@ class Daemon {
     /// Reads the keys of these entries and puts them in force. The error names every problem.
     std::expected<void, std::string> use_keys(const std::vector<engine::DkimEntry>& entries);
     void reload();
+    std::expected<void, std::string> listen();
+    std::string status() const;  // for the service manager
     std::expected<std::shared_ptr<const engine::TlsContext>, std::string> tls_of_listeners() const;
 
     const Config& config_;
+    ServiceManager manager_;
     std::unique_ptr<storage::Store> store_;
     std::unique_ptr<NodeShared> shared_;
     std::vector<std::unique_ptr<NodeShard>> shards_;
+    std::optional<ShardWatch> watch_;
     std::unique_ptr<metrics::Exposer> exposer_;
 };
 
@@ -215,15 +232,19 @@ std::expected<void, std::string> Daemon::start() {
         shards_.push_back(
             std::make_unique<NodeShard>(*shared_, id, std::move(*reactor), std::move(*dns)));
     }
-    if (auto listening = shards_.front()->listen(); !listening)
-        return std::unexpected(listening.error().what);
+    if (auto listening = listen(); !listening) return listening;
+    watch_.emplace(shards_);
     if (!config_.listen.metrics.empty()) {
         auto exposer = metrics::Exposer::start(config_.listen.metrics, version);
         if (!exposer) return std::unexpected(exposer.error());
         exposer_ = std::move(*exposer);
         for (const auto& shard : shards_) exposer_->add(shard->metrics());
-        exposer_->on_scrape(
-            [this](metrics::Registry& registry) { observe_store(registry, *shared_); });
+        exposer_->on_scrape([this](metrics::Registry& registry) {
+            observe_store(registry, *shared_);
+            for (size_t i = 0; i < shards_.size(); ++i)
+                registry.gauge(catalog::shard_silent, {std::to_string(i)})
+                    .set(watch_->silent_seconds(i));
+        });
     }
     auto queues = queues_on_disk(*store_, count);
     if (!queues) return std::unexpected(queues.error());
@@ -238,7 +259,25 @@ std::expected<void, std::string> Daemon::start() {
                                         {"boot", store_->boot()},
                                         {"queues", found},
                                         {"data_dir", config_.data_dir.string()}});
+    manager_.ready(status());
     return {};
+}
+
+std::expected<void, std::string> Daemon::listen() {
+    PassedSockets passed(manager_.take_sockets());
+    if (auto listening = shards_.front()->listen(passed); !listening)
+        return std::unexpected(listening.error().what);
+    const auto left = passed.left();
+    if (left.empty()) return {};
+    return std::unexpected(fmt::format(
+        "the service manager passes a socket that nothing in [listen] serves: {}; add it to "
+        "[listen] http or smtp, or take it out of the .socket unit",
+        fmt::join(left, ", ")));
+}
+
+std::string Daemon::status() const {
+    return fmt::format("serving as {} with {} shards", shared_->settings->node_name,
+                       shards_.size());
 }
 
 bool Daemon::run(const sigset_t& signals) {
@@ -247,7 +286,14 @@ bool Daemon::run(const sigset_t& signals) {
     while (shared_->drained.load(std::memory_order_acquire) < shards_.size()) {
         const timespec look{.tv_sec = overrun_at ? 0 : 1, .tv_nsec = overrun_at ? 20'000'000 : 0};
         const int signal = sigtimedwait(&signals, nullptr, &look);
-        if (signal == SIGHUP) reload();
+        // A drain has a bound of its own, so the watchdog need not look at the shards then.
+        const bool turns = watch_->all_turned();
+        if (turns || overrun_at) manager_.alive();
+        if (signal == SIGHUP) {
+            manager_.reloading();
+            reload();
+            manager_.ready(status());
+        }
         if (signal == SIGTERM || signal == SIGINT) {
             if (overrun_at) {
                 metrics::log::warn("daemon.stopped_at_once", {{"why", "a second signal"}});
@@ -256,6 +302,7 @@ bool Daemon::run(const sigset_t& signals) {
             metrics::log::info("daemon.stopping",
                                {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
             overrun_at = Clock::now() + shared_->settings->drain + drain_overrun;
+            manager_.stopping();
             shared_->gate.close_for_drain();
             for (const auto& shard : shards_) shard->stop();
         }
@@ -277,11 +324,12 @@ void Daemon::end() {
 }  // namespace
 
 int serve(const Config& config) {
+    auto manager = ServiceManager::from_environment();
     const sigset_t signals = block_signals();
     metrics::log::start({.level = config.log_level});
     int code = 0;
     {
-        Daemon daemon(config);
+        Daemon daemon(config, std::move(manager));
         if (const auto started = daemon.start(); !started) {
             code = refuse(started.error());
         } else if (daemon.run(signals)) {

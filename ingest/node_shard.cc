@@ -61,17 +61,12 @@ NodeShared::NodeShared(const Config& from, Tls contexts, storage::Store& with,
 
 class NodeShard::TurnWatch final : public engine::Source {
   public:
-    explicit TurnWatch(NodeShard& shard)
-        : shard_(shard),
-          turns_(shard.metrics_.histogram(catalog::shard_turn, {std::to_string(shard.id_)})),
-          busy_(shard.metrics_.counter(catalog::shard_busy, {std::to_string(shard.id_)})) {}
+    explicit TurnWatch(NodeShard& shard) : shard_(shard) {}
 
     bool drain() override {
-        const std::chrono::nanoseconds busy = shard_.reactor_->stats().busy;
-        const auto turn = busy - seen_;
-        seen_ = busy;
-        busy_.add(static_cast<uint64_t>(turn.count()));
-        turns_.observe(std::chrono::duration<double>(turn).count());
+        const engine::ReactorStats& stats = shard_.reactor_->stats();
+        shard_.loop_metrics_.turned(stats);
+        shard_.turns_.store(stats.turns, std::memory_order_relaxed);
         if (!pending()) return false;
         begun_ = true;
         shard_.background_.spawn(shard_.drain());
@@ -82,9 +77,6 @@ class NodeShard::TurnWatch final : public engine::Source {
 
   private:
     NodeShard& shard_;
-    metrics::Histogram& turns_;
-    metrics::Counter& busy_;
-    std::chrono::nanoseconds seen_{0};
     std::atomic<bool> asked_{false};
     bool begun_ = false;
 };
@@ -94,6 +86,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
                      std::unique_ptr<engine::CaresClient> dns)
     : shared_(shared),
       id_(id),
+      loop_metrics_(metrics_, id),
       reactor_(std::move(reactor)),
       post_(shared.exchange.post(id)),
       commits_(*reactor_, thread_name("commit", id)),
@@ -147,14 +140,16 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
 
 NodeShard::~NodeShard() = default;
 
-engine::Result<void> NodeShard::listen() {
-    const auto open = [this](const std::string& text,
-                             Door::Protocol protocol) -> engine::Result<void> {
+engine::Result<void> NodeShard::listen(PassedSockets& passed) {
+    const auto open = [&](const std::string& text,
+                          Door::Protocol protocol) -> engine::Result<void> {
         const bool tls = text.starts_with("tls:");
         const auto address =
             engine::SocketAddress::parse(std::string_view(text).substr(tls ? 4 : 0));
         if (!address) return engine::failure(engine::Errc::protocol, text + " is no address");
-        auto listener = engine::Listener::open(*reactor_, *address);
+        const auto fd = passed.take(*address);
+        auto listener = fd ? engine::Listener::adopt(*reactor_, *fd)
+                           : engine::Listener::open(*reactor_, *address);
         if (!listener) return std::unexpected(std::move(listener).error());
         listeners_.emplace_back(std::move(*listener),
                                 Door{protocol, tls ? SmtpPort::tls : SmtpPort::plain});
@@ -268,11 +263,20 @@ Task<> NodeShard::publish() {
     metrics::Gauge& ready = gauge("ready");
     metrics::Gauge& sending = gauge("sending");
     metrics::Gauge& oldest = metrics_.gauge(catalog::queue_oldest);
+    metrics::Gauge& queues = metrics_.gauge(catalog::queues);
+    metrics::Gauge& sites = metrics_.gauge(catalog::sites);
+    metrics::Gauge& connections = metrics_.gauge(catalog::ingest_connections);
     while (!draining_) {
         const engine::DeliveryStatus now = delivery_.status();
         ready.set(static_cast<double>(now.ready));
         sending.set(static_cast<double>(now.sending));
         oldest.set(now.oldest_seconds);
+        queues.set(static_cast<double>(now.queues));
+        sites.set(static_cast<double>(now.sites));
+        connections.set(static_cast<double>(connections_.running()));
+        loop_metrics_.observe(
+            reactor_->stats(),
+            {.mailbox = post_.waiting(), .commits = commits_.backlog(), .reads = reads_.backlog()});
         published_.scheduled.store(now.scheduled, std::memory_order_relaxed);
         published_.ready.store(now.ready, std::memory_order_relaxed);
         published_.sending.store(now.sending, std::memory_order_relaxed);

@@ -20,7 +20,9 @@
 #include "ingest/config.h"
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
+#include "ingest/loop_metrics.h"
 #include "ingest/open_streams.h"
+#include "ingest/passed_sockets.h"
 #include "ingest/peer_connections.h"
 #include "ingest/smtp_server.h"
 
@@ -64,9 +66,9 @@ class NodeShard final : engine::Node {
               std::unique_ptr<engine::CaresClient> dns);
     ~NodeShard() override;
 
-    /// Binds what is to be listened on. On the main thread, for one shard: it hands the connections
-    /// round.
-    engine::Result<void> listen();
+    /// Binds what is to be listened on, or takes it from those that were passed. On the main
+    /// thread, for one shard: it hands the connections round.
+    engine::Result<void> listen(PassedSockets& passed);
     /// Starts the thread; it looks after `queues`, those of its domains that were on disk.
     void start(Queues queues);
     /// Any thread: ends in order, within the settings' bound. shared.drained counts up when done.
@@ -77,6 +79,7 @@ class NodeShard final : engine::Node {
     bool at_rest() const;
 
     const metrics::Registry& metrics() const { return metrics_; }
+    uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }  // any thread
     engine::DeliveryStatus published() const;  // any thread; as of the last second
     engine::DeliveryShard& delivery() { return delivery_; }
 
@@ -111,6 +114,8 @@ class NodeShard final : engine::Node {
     NodeShared& shared_;
     const engine::ShardId id_;
     metrics::Registry metrics_;
+    LoopMetrics loop_metrics_;
+    std::atomic<uint64_t> turns_{0};
     std::unique_ptr<engine::UringReactor> reactor_;
     engine::Post& post_;
     engine::ThreadWorker commits_;  // the storage worker: commits and refills, in order

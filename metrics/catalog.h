@@ -24,6 +24,12 @@ inline constexpr double turn_seconds[] = {.00001, .00002, .00005, .0001, .0002, 
 inline constexpr double commit_records_buckets[] = {1,   2,   5,    10,   20,   50,    100,
                                                     200, 500, 1000, 2000, 5000, 10000, 20000};
 inline constexpr double window_depth_buckets[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+inline constexpr double completions_buckets[] = {0,   1,   2,   5,    10,   20,  50,
+                                                 100, 200, 500, 1000, 2000, 4096};
+
+// Families with a label for the provider and another one beside it: room for 200 providers before
+// what is beyond the limit goes to "other".
+inline constexpr uint32_t provider_series_max = 8000;
 
 // --- the process itself
 inline constexpr Family build_info{
@@ -41,6 +47,14 @@ inline constexpr Family ingest_rejected{"sluice_ingest_rejected_total",
                                         "Requests or recipients refused at ingest, by reason.",
                                         Kind::counter,
                                         {"protocol", "reason"}};
+inline constexpr Family ingest_connections{"sluice_ingest_connections",
+                                           "Connections of those who submit or ask.", Kind::gauge};
+inline constexpr Family intake_closed{
+    "sluice_intake_closed",
+    "1 while nothing may come in, by the setting that says so: queue.bytes_max, "
+    "queue.free_disk_min, storage, drain.",
+    Kind::gauge,
+    {"limit"}};
 inline constexpr Family ingest_ack_duration{
     "sluice_ingest_ack_duration_seconds",
     "Time from the last byte of a submission to its answer.",
@@ -57,10 +71,11 @@ inline constexpr Family messages_completed{"sluice_messages_completed_total",
                                            "Deliveries that ended for good, by outcome.",
                                            Kind::counter,
                                            {"provider", "outcome"}};
-inline constexpr Family bounces{"sluice_bounces_total",
-                                "Deliveries bounced or expired, by class of the bounce.",
-                                Kind::counter,
-                                {"provider", "class"}};
+inline constexpr Family bounces{.name = "sluice_bounces_total",
+                                .help = "Deliveries bounced or expired, by class of the bounce.",
+                                .kind = Kind::counter,
+                                .labels = {"provider", "class"},
+                                .series_max = provider_series_max};
 inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
                                           "Seconds for which a site was held back, by what did: "
                                           "reply (a host said that we are too fast).",
@@ -76,10 +91,14 @@ inline constexpr Family reports{
     "Recipients that senders were told of by a delivery status notification, by action.",
     Kind::counter,
     {"action"}};
-inline constexpr Family smtp_replies{"sluice_smtp_replies_total",
-                                     "SMTP replies of receivers, by stage and code.",
-                                     Kind::counter,
-                                     {"provider", "stage", "code"}};
+inline constexpr Family smtp_replies{
+    .name = "sluice_smtp_replies_total",
+    .help =
+        "SMTP replies of receivers to attempts, by stage and code; codes that no standard "
+        "knows are 2xx, 4xx, 5xx.",
+    .kind = Kind::counter,
+    .labels = {"provider", "stage", "code"},
+    .series_max = provider_series_max};
 inline constexpr Family delivery_duration{"sluice_delivery_duration_seconds",
                                           "Time from acceptance to the receiver's 250.",
                                           Kind::histogram,
@@ -120,8 +139,17 @@ inline constexpr Family unaccounted_deliveries{
     "sluice_unaccounted_deliveries",
     "Deliveries that the ledger counts as open and that no row on disk explains. Must be 0.",
     Kind::gauge};
-inline constexpr Family events_backlog{
-    "sluice_events_backlog", "Events that a sink has not taken yet.", Kind::gauge, {"sink"}};
+inline constexpr Family queues{
+    "sluice_queues", "Queues in memory: tenant, campaign, class and domain.", Kind::gauge};
+inline constexpr Family sites{"sluice_sites", "Sites that mail goes to, or went to a moment ago.",
+                              Kind::gauge};
+inline constexpr Family queue_limit{
+    "sluice_queue_limit_bytes",
+    "[queue] bytes_max: when data_dir holds more, nothing more is taken in.", Kind::gauge};
+inline constexpr Family content_memory{"sluice_content_memory_bytes", "Contents of jobs in memory.",
+                                       Kind::gauge};
+inline constexpr Family memory_limit{"sluice_memory_limit_bytes",
+                                     "[queue] memory: for contents and windows.", Kind::gauge};
 
 // --- connections
 inline constexpr Family connections{
@@ -168,6 +196,14 @@ inline constexpr Family storage_commit_records{"sluice_storage_commit_records",
                                                commit_records_buckets};
 inline constexpr Family storage_free{
     "sluice_storage_free_bytes", "Free bytes of the file system that holds data_dir.", Kind::gauge};
+inline constexpr Family storage_free_min{
+    "sluice_storage_free_min_bytes",
+    "[queue] free_disk_min: below this much free disk nothing more is taken in.", Kind::gauge};
+inline constexpr Family worker_backlog{"sluice_worker_backlog",
+                                       "Work that waits for a storage thread or is with one: "
+                                       "commit (and refills), read (for the API).",
+                                       Kind::gauge,
+                                       {"worker"}};
 
 // --- shards
 inline constexpr Family shard_busy{.name = "sluice_shard_busy_seconds_total",
@@ -180,5 +216,38 @@ inline constexpr Family shard_turn{"sluice_shard_turn_seconds",
                                    Kind::histogram,
                                    {"shard"},
                                    turn_seconds};
+inline constexpr Family shard_silent{
+    "sluice_shard_silent_seconds",
+    "For how long a shard's loop has not turned; above a second or two something blocks it.",
+    Kind::gauge,
+    {"shard"}};
+inline constexpr Family mailbox_waiting{
+    "sluice_mailbox_waiting",
+    "Messages to other shards that wait for room in a ring; 0 unless one falls behind.",
+    Kind::gauge,
+    {"shard"}};
+inline constexpr Family ring_operations{
+    "sluice_ring_operations_total", "Operations given to io_uring.", Kind::counter, {"shard"}};
+inline constexpr Family ring_enters{
+    "sluice_ring_enters_total", "io_uring_enter calls.", Kind::counter, {"shard"}};
+inline constexpr Family ring_completions{"sluice_ring_completions",
+                                         "Completions found in the queue by one turn of the loop.",
+                                         Kind::histogram,
+                                         {"shard"},
+                                         completions_buckets};
+inline constexpr Family ring_overflows{
+    "sluice_ring_overflows_total",
+    "Turns that found the completion queue full: the kernel kept the rest, and none was lost.",
+    Kind::counter,
+    {"shard"}};
+inline constexpr Family receive_buffers{"sluice_receive_buffers",
+                                        "Receive buffers of the ring, by state: used, free.",
+                                        Kind::gauge,
+                                        {"shard", "state"}};
+inline constexpr Family receive_starved{
+    "sluice_receive_starved_total",
+    "Receives that had to wait because every buffer was in use.",
+    Kind::counter,
+    {"shard"}};
 
 }  // namespace metrics::catalog

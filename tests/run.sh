@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: tests/run.sh [--only unit|e2e|interop|fuzz] [--long]
+# Usage: tests/run.sh [--only unit|e2e|deploy|interop|fuzz] [--long]
 # Everything that is tested: unit tests as release and under AddressSanitizer and UndefinedBehaviorSanitizer, whole runs
 # of the daemon. Goes on after a failure; ends with "N passed, N failed" and a status that says the same.
 # A unit test counts once: the sanitizer's run of it counts only when it fails.
@@ -17,13 +17,13 @@ while [ $# -gt 0 ]; do
         --only)
             only=${2:-}
             case "$only" in
-                unit|e2e|interop|fuzz) ;;
-                *) echo "run: --only takes unit, e2e, interop or fuzz, not '$only'" >&2; exit 2 ;;
+                unit|e2e|deploy|interop|fuzz) ;;
+                *) echo "run: --only takes unit, e2e, deploy, interop or fuzz, not '$only'" >&2; exit 2 ;;
             esac
             shift 2 ;;
         --long) long=--long; export SLUICE_LONG=1; shift ;;
         -h|--help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
-        *) echo "run: unknown option '$1'; there are --only unit|e2e|interop|fuzz and --long" >&2; exit 2 ;;
+        *) echo "run: unknown option '$1'; there are --only unit|e2e|deploy|interop|fuzz and --long" >&2; exit 2 ;;
     esac
 done
 
@@ -117,10 +117,11 @@ run_readers() {
 }
 
 # A suite that counts for itself: what of the build it needs, then the program, which takes --counts FILE.
-run_suite() {  # title, build kind, target, program, arguments...
-    local title=$1 kind=$2 target=$3
+run_suite() {  # title, build kind, targets, program, arguments...
+    local title=$1 kind=$2 targets=$3
     shift 3
-    step "build $target" deploy/build.sh "$kind" "$target" || return
+    # shellcheck disable=SC2086  # targets are words
+    step "build $targets" deploy/build.sh "$kind" $targets || return
     local start=$SECONDS counts="$results/suite.counts"
     rm -f "$counts"
     # Debian's own Python: the one that has python3-aiosmtpd.
@@ -138,6 +139,7 @@ step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; e
 wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 wanted unit && { run_unit_tests; run_readers; }
 wanted e2e && run_suite "whole runs (tests/e2e)" release sluice tests/e2e/run.py
+wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink" tests/deploy/run.py
 # Not part of every run, but of --long and by name: other people's servers come from the network and want root and
 # namespaces; what a fuzzer finds has seldom to do with the change at hand, and its build is a third one (its corpora
 # are part: test_fuzz replays them).

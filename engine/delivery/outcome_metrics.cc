@@ -1,5 +1,7 @@
 #include "engine/delivery/outcome_metrics.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "metrics/catalog.h"
@@ -39,6 +41,29 @@ std::string_view report_name(Report report) {
             return "failed";
     }
 }
+
+// Codes that standards and the large receivers use. A receiver can invent 300 codes more, and each
+// would be a series for every stage and provider.
+constexpr std::array<uint16_t, 34> known_codes{
+    220, 221, 235, 250, 251, 252, 334, 354, 421, 422, 431, 432, 441, 442, 450, 451, 452,
+    454, 455, 471, 500, 501, 502, 503, 504, 521, 523, 530, 535, 550, 551, 552, 553, 554};
+static_assert(std::ranges::is_sorted(known_codes));
+
+std::string code_label(uint32_t code) {
+    if (std::ranges::binary_search(known_codes, code)) return std::to_string(code);
+    switch (code / 100) {
+        case 2:
+            return "2xx";
+        case 3:
+            return "3xx";
+        case 4:
+            return "4xx";
+        case 5:
+            return "5xx";
+        default:
+            return "other";
+    }
+}
 }  // namespace
 
 OutcomeMetrics::OutcomeMetrics(metrics::Registry& registry)
@@ -63,8 +88,7 @@ void OutcomeMetrics::count(const Decision& decision, WallTime now) {
     if (event.type == Event::Type::bounced || event.type == Event::Type::expired)
         registry_.counter(catalog::bounces, {provider, event.bounce_class}).add();
     if (event.code != 0 && event.stage != "dns") {
-        registry_
-            .counter(catalog::smtp_replies, {provider, event.stage, std::to_string(event.code)})
+        registry_.counter(catalog::smtp_replies, {provider, event.stage, code_label(event.code)})
             .add();
     }
     if (event.type == Event::Type::delivered)

@@ -1,6 +1,7 @@
 #include "engine/net/listener.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +70,14 @@ Result<std::unique_ptr<Listener>> Listener::open(Reactor& reactor, SocketAddress
     if (!bound) return std::unexpected(std::move(bound).error());
     listener->address_ = *bound;
     return listener;
+}
+
+Result<std::unique_ptr<Listener>> Listener::adopt(Reactor& reactor, int fd) {
+    auto bound = reactor.local_address(fd);
+    if (!bound) return std::unexpected(std::move(bound).error());
+    const int on = 1;  // accepted sockets inherit it
+    if (bound->family() != AF_UNIX) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return std::unique_ptr<Listener>(new Listener(reactor, fd, *bound));
 }
 
 Result<std::unique_ptr<Listener>> Listener::share(Reactor& reactor) const {

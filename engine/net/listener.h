@@ -16,6 +16,9 @@ class Listener {
     /// address), system; with the address.
     static Result<std::unique_ptr<Listener>> open(Reactor& reactor, SocketAddress address,
                                                   int backlog = backlog_default);
+    /// One that somebody else has bound and listens on: systemd, which keeps it when we end. A Unix
+    /// socket's file stays, too. Takes the descriptor.
+    static Result<std::unique_ptr<Listener>> adopt(Reactor& reactor, int fd);
     /// The same socket for another reactor: whichever is free first accepts. For Unix sockets,
     /// which cannot be bound twice; on TCP let every shard open() its own.
     Result<std::unique_ptr<Listener>> share(Reactor& reactor) const;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "metrics/check.h"
 
@@ -152,8 +153,9 @@ void UringReactor::enter(Instant until, bool may_sleep) {
     const Instant before = std::chrono::steady_clock::now();
     stats_.sqes += io_uring_sq_ready(&ring_);
     int rc = 0;
+    // Accounted in every turn: a loop that has no time to sleep is the busiest of all.
+    stats_.busy += before - std::exchange(awake_since_, before);
     if (may_sleep && wake_at > before) {
-        stats_.busy += before - awake_since_;
         const auto length = std::min<std::chrono::nanoseconds>(wake_at - before, sleep_max);
         __kernel_timespec timeout{.tv_sec = length / 1s, .tv_nsec = (length % 1s).count()};
         io_uring_cqe* cqe = nullptr;
@@ -162,6 +164,7 @@ void UringReactor::enter(Instant until, bool may_sleep) {
         ++stats_.enters;
     } else {
         const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
+        if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) ++stats_.overflows;
         if (io_uring_sq_ready(&ring_) > 0 ||
             (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
             rc = io_uring_submit_and_get_events(&ring_);

@@ -30,6 +30,7 @@ struct ReactorStats {
     uint64_t enters = 0;  // io_uring_enter calls
     uint64_t sqes = 0;
     uint64_t cqes = 0;
+    uint64_t overflows = 0;  // turns that found the completion queue full
     uint64_t resumes = 0;
     uint64_t quickacks = 0;            // setsockopt calls for them
     uint64_t starvations = 0;          // receives that found no buffer

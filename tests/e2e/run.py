@@ -1,4 +1,4 @@
-"""Runs the whole runs: every *_test.py beside this file, each case on a line with its time.
+"""Runs the whole runs: every *_test.py beside this file, each case on a line with its time. tests/deploy has it run its own.
 
     run.py [--long] [--seed N] [--counts FILE] [-k WORD] ...
 
@@ -53,8 +53,8 @@ class Lines(unittest.TestResult):
         self.say("left out", test, "      " + reason)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Whole runs of the daemon on loopback.")
+def main(folder=HERE, description="Whole runs of the daemon on loopback."):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--long", action="store_true", help="more kills and more mail")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="of all randomness")
     parser.add_argument("--counts", help="file that gets: passed failed left-out")
@@ -64,11 +64,11 @@ def main():
     os.environ["SLUICE_E2E_LONG"] = "1" if arguments.long else "0"
     print(f"  seed {arguments.seed} (--seed {arguments.seed} repeats the run's choices)", flush=True)
 
-    sys.path.insert(0, str(HERE))
+    sys.path.insert(0, str(folder))
     loader = unittest.TestLoader()
     loader.testNamePatterns = [f"*{word}*" for word in arguments.k] or None
     result = Lines()
-    loader.discover(str(HERE), "*_test.py").run(result)
+    loader.discover(str(folder), "*_test.py").run(result)
     if arguments.counts:
         pathlib.Path(arguments.counts).write_text(f"{result.passed} {result.bad} {len(result.skipped)}\n")
     print(f"  {result.passed} passed, {result.bad} failed, {len(result.skipped)} left out", flush=True)

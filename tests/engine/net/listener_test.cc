@@ -109,6 +109,28 @@ TEST(Listener, IsSharedBetweenReactors) {
     ::close(peer);
 }
 
+TEST(Listener, LeavesASocketThatItWasGivenAsItFoundIt) {
+    Loop loop;
+    const SocketAddress address = unix_address(socket_path("given"));
+    const int given = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::bind(given, address.raw(), address.size), 0);
+    ASSERT_EQ(::listen(given, 5), 0);
+    const int peer = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::connect(peer, address.raw(), address.size), 0);
+    auto listener = *Listener::adopt(*loop.reactor, given);
+    EXPECT_EQ(listener->address().to_string(), address.to_string());
+    std::optional<Result<int>> result;
+    loop.scope.spawn(accept_once(*listener, result));
+    loop.run();
+    ASSERT_TRUE(result->has_value());
+    loop.reactor->close_socket(**result);
+    listener->close();
+    loop.settle();
+    EXPECT_EQ(access(address.ip().c_str(), F_OK), 0) << "its file is the giver's";
+    ::unlink(address.ip().c_str());
+    ::close(peer);
+}
+
 /// No descriptor is free while it lives.
 struct NoDescriptors {
     NoDescriptors() {

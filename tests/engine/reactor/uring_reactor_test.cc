@@ -295,6 +295,17 @@ TEST(UringReactor, TurnsNoLongerThanAsked) {
     loop.run();
 }
 
+TEST(UringReactor, CountsTheTimeOfALoopThatNeverSleeps) {
+    Loop loop;
+    Pending nap{.op = {.kind = Op::Kind::sleep, .deadline = loop.reactor->now() + 1h}};
+    loop.scope.spawn(do_op(*loop.reactor, nap.op, nap.result));
+    const Instant until = std::chrono::steady_clock::now() + 20ms;
+    while (loop.reactor->now() < until) loop.reactor->turn(loop.reactor->now());
+    EXPECT_GT(loop.reactor->stats().busy, 10ms);
+    loop.reactor->cancel(nap.op);
+    loop.run();
+}
+
 TEST(UringReactor, CountsItsOwnTimeButNotItsSleep) {
     Loop loop;
     loop.scope.spawn(sleep_for(*loop.reactor, 50ms));
