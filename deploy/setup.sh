@@ -2,7 +2,13 @@
 # Installs what packages.txt lists, and asks apt only when something is missing. Idempotent.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-mapfile -t wanted < <(grep -vE '^\s*(#|$)' "$here/packages.txt")
+# "npm [npm]": only where there is no such command yet; other people's packages of Node.js bring it, too.
+wanted=()
+while read -r package command; do
+    command=${command//[\[\]]/}
+    [ -n "$command" ] && command -v "$command" >/dev/null && continue
+    wanted+=("$package")
+done < <(grep -vE '^\s*(#|$)' "$here/packages.txt")
 
 # dpkg-query is a local look-up: a machine that has everything never talks to a mirror.
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^installed //p' || true)
