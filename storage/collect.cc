@@ -17,6 +17,7 @@ namespace storage {
 namespace {
 
 constexpr size_t deletes_per_write = 1000;
+constexpr auto reclaim_every = std::chrono::hours(1);
 
 }  // namespace
 
@@ -26,7 +27,9 @@ Result<void> Store::collect(WallTime now) {
     if (auto done = state_->drop_orphans(); !done) return done;
     if (auto done = state_->drop_events(now - state_->options.event_retention); !done) return done;
     if (auto done = state_->drop_jobs(now - state_->options.job_retention); !done) return done;
-    return state_->drop_idempotency(now);
+    if (auto done = state_->drop_idempotency(now); !done) return done;
+    state_->reclaim_blobs(now);
+    return {};
 }
 
 Result<void> Store::State::drop_contents() {
@@ -40,6 +43,32 @@ Result<void> Store::State::drop_contents() {
             return written;
         }
     }
+}
+
+/// A blob file goes once the rows that name it are gone, and they go when their deletions reach
+/// them in a compaction. Where little happens that would be never; so once an hour, if a content
+/// was dropped, the rows of large ones (40 octets each) are compacted, on a thread of its own:
+/// commits wait for whoever calls collect().
+void Store::State::reclaim_blobs(WallTime now) {
+    if (std::chrono::abs(now - reclaimed_at) < reclaim_every) return;
+    reclaimed_at = now;
+    uint64_t blob_bytes = 0;
+    db->GetIntProperty(family(Family::content), rocksdb::DB::Properties::kLiveBlobFileSize,
+                       &blob_bytes);
+    if (blob_bytes == 0 || contents_dropped.exchange(0) == 0) return;
+    reclaimer = std::jthread([this](const std::stop_token& stop) {
+        std::atomic<bool> cancelled{false};
+        const std::stop_callback cancel(stop, [&] { cancelled = true; });
+        rocksdb::CompactRangeOptions how;
+        how.exclusive_manual_compaction = false;
+        how.canceled = &cancelled;
+        const std::string begin = large_content_key(JobId{0});
+        const std::string end = behind_prefix(begin.substr(0, 1));
+        const rocksdb::Slice first(begin);
+        const rocksdb::Slice last(end);
+        // What fails here fails RocksDB's other compactions too, and they are listened to.
+        (void)db->CompactRange(how, family(Family::content), &first, &last);
+    });
 }
 
 // Contents that were of no more use when the daemon died, or whose job was still coming in then.
@@ -68,17 +97,16 @@ Result<void> Store::State::drop_events(WallTime before) {
     if (!first_kept) return std::unexpected(first_kept.error());
     const uint64_t floor = event_floor.load();
     if (*first_kept <= floor) return {};
-    // The floor is stored with the deletion: numbers must not begin again when the last event is
-    // gone.
+    // Numbers must not begin again when the last event is gone; and nobody reads below the floor,
+    // so that whole files can go without being read. What is left of a file that the floor cuts
+    // through goes with the rest of it. Not DeleteRange: the file that holds it overlaps all
+    // others, and events that would move down the levels as they are would be written again.
     rocksdb::WriteBatch batch;
     const std::string begin = number_key(0);
     const std::string end = number_key(*first_kept);
     batch.Put(family(Family::meta), std::string(meta_event_floor), end);
-    batch.DeleteRange(family(Family::event), begin, end);
     if (auto written = write(batch, "drop old events"); !written) return written;
     event_floor = *first_kept;
-    // Whole files go without being read; what the range deletion covers beside them goes with a
-    // compaction.
     const rocksdb::Slice first(begin);
     const rocksdb::Slice last(end);
     const rocksdb::RangePtr range(&first, &last);

@@ -102,8 +102,10 @@ Store::State::State(StoreOptions given) : options(std::move(given)) {
 }
 
 Store::State::~State() {
-    row_counter.request_stop();
-    if (row_counter.joinable()) row_counter.join();
+    for (std::jthread* thread : {&row_counter, &reclaimer}) {
+        thread->request_stop();
+        if (thread->joinable()) thread->join();
+    }
     for (rocksdb::ColumnFamilyHandle* handle : families)
         // The only error is that of a foreign handle.
         (void)db->DestroyColumnFamilyHandle(handle);
@@ -114,11 +116,12 @@ Result<void> Store::State::open() {
     rocksdb::DBOptions db_options = database_options(options.memory_bytes);
     if (own_env) db_options.env = own_env.get();
     db_options.listeners.push_back(std::make_shared<BackgroundErrors>(health, directory.string()));
-    if (auto sound = check_logs(*file_system, directory); !sound) return sound;
+    if (auto sound = check_files(); !sound) return sound;
+    auto descriptors = family_descriptors(options.memory_bytes);
+    if (options.adjust) options.adjust(db_options, descriptors);
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
-        rocksdb::DB::Open(db_options, directory.string(), family_descriptors(options.memory_bytes),
-                          &families, &opened);
+        rocksdb::DB::Open(db_options, directory.string(), descriptors, &families, &opened);
     if (!status.ok()) return std::unexpected(open_error(status));
     db.reset(opened);
     if (auto loaded = load(); !loaded) return loaded;
@@ -126,6 +129,47 @@ Result<void> Store::State::open() {
     batch.Put(family(Family::meta), std::string(meta_boot), number_key(boot));
     if (auto written = write(batch, "count this start"); !written) return written;
     start_counting_rows();
+    return {};
+}
+
+/// What RocksDB would not find, or would find too late.
+Result<void> Store::State::check_files() const {
+    for (const auto& look : {damage_of_manifest, damage_of_logs}) {
+        const auto damage = look(*file_system, directory);
+        if (!damage) return std::unexpected(damage.error());
+        if (!damage->empty()) return std::unexpected(error_of(damage->front()));
+    }
+    return check_current();
+}
+
+/// Without CURRENT RocksDB takes the directory for a new one and deletes what it holds.
+Result<void> Store::State::check_current() const {
+    const auto broken = [&](std::string_view what) {
+        return std::unexpected(
+            Error{Errc::corruption,
+                  fmt::format(
+                      "{} in {}; restore data_dir from a backup, or let sluice fsck --repair save "
+                      "what can be read and say what is lost",
+                      what, directory.string())});
+    };
+    std::string manifest;
+    const auto read =
+        rocksdb::ReadFileToString(file_system.get(), (directory / "CURRENT").string(), &manifest);
+    if (read.ok()) {
+        while (manifest.ends_with('\n')) manifest.pop_back();
+        const bool named =
+            manifest.starts_with("MANIFEST-") &&
+            file_system->FileExists((directory / manifest).string(), {}, nullptr).ok();
+        if (named) return {};
+        return broken("the file CURRENT names no manifest that is there");
+    }
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+        const auto kind = entry.path().extension();
+        const bool holds_mail =
+            kind == ".sst" || kind == ".blob" || (kind == ".log" && entry.file_size(ignored) > 0);
+        if (holds_mail) return broken("the file CURRENT is missing beside data");
+    }
     return {};
 }
 

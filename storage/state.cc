@@ -93,6 +93,7 @@ std::vector<JobId> Store::State::take_useless(size_t limit) {
     const auto begin = useless_contents.end() - static_cast<ptrdiff_t>(count);
     std::vector<JobId> taken(begin, useless_contents.end());
     useless_contents.erase(begin, useless_contents.end());
+    contents_dropped += count;
     return taken;
 }
 

@@ -56,6 +56,8 @@ struct Store::State {
     // open.cc
     Result<void> open();
     Result<void> make_directory() const;
+    Result<void> check_files() const;
+    Result<void> check_current() const;
     Error open_error(const rocksdb::Status&) const;
     Result<void> load();
     Result<uint64_t> meta_number(std::string_view key) const;  // 0 when absent
@@ -68,6 +70,7 @@ struct Store::State {
     Result<void> drop_events(WallTime before);
     Result<void> drop_jobs(WallTime before);
     Result<void> drop_idempotency(WallTime upto);
+    void reclaim_blobs(WallTime now);
     Result<uint64_t> first_event_since(WallTime) const;
 
     StoreOptions options;
@@ -96,11 +99,15 @@ struct Store::State {
     std::mutex collect_mutex;
     bool orphans_dropped = false;  // once a start; guarded by collect_mutex, as is jobs_from
     uint64_t jobs_from = 0;        // no job row below this id can be collected
+    WallTime reclaimed_at{};
+    std::atomic<uint64_t> contents_dropped{
+        1};  // since then; what an earlier run dropped is unknown
 
     std::atomic<int64_t> rows_counted{0};  // at open
     std::atomic<int64_t> rows_changed{0};  // since
     std::atomic<bool> rows_exact{false};
-    std::jthread row_counter;  // last: it uses the rest
+    std::jthread row_counter;  // last, with the next one: they use the rest
+    std::jthread reclaimer;    // guarded by collect_mutex
 };
 
 }  // namespace storage

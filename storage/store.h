@@ -3,13 +3,18 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 
 #include "storage/types.h"
 
-namespace rocksdb { class FileSystem; }
+namespace rocksdb {
+class FileSystem;
+struct ColumnFamilyDescriptor;
+struct DBOptions;
+}  // namespace rocksdb
 
 namespace storage {
 
@@ -19,6 +24,8 @@ struct StoreOptions {
     std::chrono::seconds job_retention = std::chrono::hours(72);   // after the job's last delivery ended
     size_t memory_bytes = size_t{192} << 20;                       // of memtables and cached blocks together
     std::shared_ptr<rocksdb::FileSystem> file_system;              // null: the machine's; tests pass a faulty one
+    /// The last word on RocksDB's options, or empty: bench/store compares some with it, tests bring a clock.
+    std::function<void(rocksdb::DBOptions&, std::vector<rocksdb::ColumnFamilyDescriptor>&)> adjust;
 };
 
 /// What a commit did, for metrics and for whoever waits on the feed.

@@ -272,7 +272,7 @@ TEST_F(FaultsTest, NamesTheFileThatIsDamaged) {
         what = !rows ? rows.error().what : events.error().what;
     }
     EXPECT_THAT(what, HasSubstr(table.filename().string()));
-    EXPECT_THAT(what, HasSubstr("backup"));
+    EXPECT_THAT(what, HasSubstr("fsck"));
 }
 
 }  // namespace
