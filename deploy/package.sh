@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Usage: deploy/package.sh [FOLDER]
+# Builds Sluice and a Debian package of it in FOLDER (default: build/package). The last line of its output is the file.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:-$here/../build/package}
+"$here/setup.sh"
+"$here/build.sh" release sluice
+mkdir -p "$out"
+cd "$here/../build/release"
+cpack -G DEB -B "$out" >&2
+find "$out" -name "sluice_*.deb" -printf "%T@ %p\n" | sort -rn | head -n 1 | cut -d" " -f2-

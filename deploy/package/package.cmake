@@ -1,0 +1,43 @@
+# The Debian package: "deploy/package.sh", or cpack -G DEB in the build folder. Included by the tree's CMakeLists.txt.
+# An installation must not build the tests and benchmarks first.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
+set(deploy ${CMAKE_SOURCE_DIR}/deploy)
+
+install(TARGETS sluice RUNTIME DESTINATION bin)
+install(FILES ${deploy}/systemd/sluice.service ${deploy}/systemd/sluice.socket DESTINATION /lib/systemd/system)
+install(FILES ${deploy}/systemd/sluice.sysusers DESTINATION lib/sysusers.d RENAME sluice.conf)
+install(FILES ${deploy}/systemd/sluice.tmpfiles DESTINATION lib/tmpfiles.d RENAME sluice.conf)
+install(FILES ${deploy}/sluice.example.toml DESTINATION /etc/sluice RENAME sluice.toml PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
+install(FILES ${CMAKE_SOURCE_DIR}/README.md ${deploy}/package/copyright DESTINATION share/doc/sluice)
+install(FILES ${deploy}/README.md DESTINATION share/doc/sluice RENAME operations.md)
+install(FILES ${deploy}/systemd/60-sluice.conf ${deploy}/sluice.example.toml ${deploy}/bounce_rules.toml DESTINATION share/doc/sluice/examples)
+install(DIRECTORY ${deploy}/prometheus DESTINATION share/sluice)
+install(DIRECTORY ${deploy}/grafana/dashboards ${deploy}/grafana/provisioning DESTINATION share/sluice/grafana)
+foreach(section 1 5)
+  file(GLOB pages ${deploy}/man/*.${section})
+  if(pages)
+    install(FILES ${pages} DESTINATION share/man/man${section})
+  endif()
+endforeach()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME sluice)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_SET_DESTDIR OFF)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_CONTACT "Sluice maintainers <postmaster@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "bulk outbound mail engine")
+set(CPACK_PACKAGE_DESCRIPTION "Takes jobs over HTTP and SMTP, keeps them durable in RocksDB, and delivers them
+over pooled SMTP connections as fast as each receiver allows; tells what became
+of every recipient.")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION mail)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers, ca-certificates")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "unbound")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "prometheus, grafana")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${deploy}/package/conffiles ${deploy}/package/postinst ${deploy}/package/prerm
+    ${deploy}/package/postrm)
+include(CPack)
