@@ -153,7 +153,8 @@ class World:
             f"scrape_configs: [{{job_name: sluice, static_configs: [{{targets: ['127.0.0.1:{self.metrics}']}}]}}]\n")
         self.lab.start("prometheus", "prometheus", f"--config.file={folder}/prometheus.yml",
                        f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.prometheus}")
-        lab.wait_until(lambda: lab.answers(self.prometheus), 30, "Prometheus answers")
+        lab.wait_until(lambda: lab.answers(self.prometheus) and lab.get(self.prometheus, "/-/ready")[0] == 200, 30,
+                       "Prometheus is ready")
         self.load = Load(self.http, self.smtp)
         self.load.start()
 
