@@ -79,6 +79,14 @@ void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
         put(Family::event, number_key(seq++));
     }
     for (const IdempotencyRecord& record : batch.idempotency) put_idempotency(record);
+    for (const auto& [kind, note] : batch.notes) {
+        value_.clear();
+        value_.raw(note.value);
+        if (note.value.empty())
+            batch_.Delete(family(Family::meta), note_key(kind, note.name));
+        else
+            put(Family::meta, note_key(kind, note.name));
+    }
 }
 
 void GroupWriter::add(const Additions& additions) {

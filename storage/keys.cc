@@ -122,4 +122,8 @@ std::optional<IdempotencyName> parse_idempotency_expiry_key(std::string_view byt
     return in.finished() ? std::optional(std::move(name)) : std::nullopt;
 }
 
+std::string note_key(std::string_view kind, std::string_view name) {
+    return std::string(meta_note).append(kind).append("/").append(name);
+}
+
 }  // namespace storage

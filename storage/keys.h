@@ -54,5 +54,6 @@ inline constexpr std::string_view meta_job_floor =
     "job_floor";  // highest job id that collect() has seen
 inline constexpr std::string_view meta_ledger = "ledger/";  // + tenant
 inline constexpr std::string_view meta_note = "note/";      // + kind, '/', name
+std::string note_key(std::string_view kind, std::string_view name);
 
 }  // namespace storage

@@ -4,8 +4,8 @@ namespace storage {
 
 namespace {
 
-constexpr uint8_t delivery_version = 2;  // 2: notify, orcpt
-constexpr uint8_t event_version = 2;     // 2: in_doubt
+constexpr uint8_t delivery_version = 3;  // 2: notify, orcpt; 3: doubt
+constexpr uint8_t event_version = 3;     // 2: in_doubt; 3: may_be_duplicate
 constexpr uint8_t queue_version = 1;
 constexpr uint8_t idempotency_version = 1;
 
@@ -13,6 +13,7 @@ constexpr uint8_t class_count = 2;
 constexpr uint8_t dsn_return_count = 3;
 constexpr uint8_t tls_request_count = 3;
 constexpr uint8_t notify_limit = 16;
+constexpr uint8_t doubt_count = 3;
 constexpr auto event_type_count = static_cast<uint8_t>(Event::Type::async_bounce) + 1;
 
 template <class T>
@@ -51,6 +52,7 @@ void write_delivery(Writer& out, const Delivery& delivery, const AcceptMark& mar
     out.varint(mark.boot);
     out.varint(mark.shard);
     out.varint(mark.group);
+    out.byte(static_cast<uint8_t>(delivery.doubt));
 }
 
 std::optional<Delivery> read_delivery(const DeliveryKey& key, std::string_view bytes) {
@@ -74,6 +76,7 @@ std::optional<Delivery> read_delivery(const DeliveryKey& key, std::string_view b
     delivery.mark.boot = in.varint32();
     delivery.mark.shard = in.varint16();
     delivery.mark.group = in.varint();
+    if (version >= 3) delivery.doubt = static_cast<Doubt>(in.below(doubt_count));
     return when_finished(in, std::move(delivery));
 }
 
@@ -96,6 +99,7 @@ void write_event(Writer& out, const Event& event) {
     out.varint(event.queue_ms);
     out.varint(event.smtp_ms);
     out.byte(event.in_doubt ? 1 : 0);
+    out.byte(event.may_be_duplicate ? 1 : 0);
 }
 
 std::optional<Event> read_event(uint64_t seq, std::string_view bytes) {
@@ -118,6 +122,7 @@ std::optional<Event> read_event(uint64_t seq, std::string_view bytes) {
     event.queue_ms = in.varint();
     event.smtp_ms = in.varint();
     if (front.version >= 2) event.in_doubt = in.flag();
+    if (front.version >= 3) event.may_be_duplicate = in.flag();
     return when_finished(in, std::move(event));
 }
 

@@ -19,10 +19,6 @@ constexpr size_t reserve_max = 4096;  // rows that a caller's limit makes room f
 constexpr size_t steps_before_seek = 8;
 constexpr size_t queue_deletes_per_write = 1000;
 
-std::string note_prefix(std::string_view kind) {
-    return std::string(meta_note).append(kind).append("/");
-}
-
 }  // namespace
 
 Store::Store() = default;
@@ -119,6 +115,28 @@ Result<std::vector<Delivery>> Store::read_queue(QueueId queue, std::optional<Del
     return found;
 }
 
+Result<std::optional<Delivery>> Store::delivery(const DeliveryKey& key) {
+    const std::string row = delivery_key(key);
+    std::string bytes;
+    const auto status = state_->db->Get({}, state_->family(Family::delivery), row, &bytes);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return std::unexpected(state_->error(status, "read a delivery"));
+    auto delivery = read_delivery(key, bytes);
+    if (!delivery) return std::unexpected(bad_record("delivery", row));
+    return delivery;
+}
+
+Result<std::optional<QueueInfo>> Store::queue(QueueId id) {
+    const std::string row = queue_key(id);
+    std::string bytes;
+    const auto status = state_->db->Get({}, state_->family(Family::queue), row, &bytes);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return std::unexpected(state_->error(status, "read a queue's row"));
+    auto info = read_queue_info(bytes);
+    if (!info) return std::unexpected(bad_record("queue", row));
+    return info;
+}
+
 Result<uint64_t> Store::count_queue(QueueId queue) {
     const std::string prefix = queue_key(queue);
     Range rows(*state_->db, state_->family(Family::delivery), prefix, behind_prefix(prefix),
@@ -199,7 +217,7 @@ Result<std::optional<IdempotencyRecord>> Store::idempotency(std::string_view ten
 Result<void> Store::put_notes(std::string_view kind, std::span<const Note> notes) {
     rocksdb::WriteBatch batch;
     for (const Note& note : notes) {
-        const std::string key = note_prefix(kind) + note.name;
+        const std::string key = note_key(kind, note.name);
         if (note.value.empty())
             batch.Delete(state_->family(Family::meta), key);
         else
@@ -210,7 +228,7 @@ Result<void> Store::put_notes(std::string_view kind, std::span<const Note> notes
 
 Result<std::vector<Note>> Store::notes(std::string_view kind, std::string_view prefix,
                                        size_t limit) {
-    const std::string head = note_prefix(kind);
+    const std::string head = note_key(kind, {});
     const std::string begin = head + std::string(prefix);
     std::vector<Note> found;
     Range rows(*state_->db, state_->family(Family::meta), begin, behind_prefix(begin));

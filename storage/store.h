@@ -58,6 +58,8 @@ class Store {
                                                                    // that are empty (call at start-up only)
     /// Rows of one queue in due order, after `after` (exclusive), at most `limit`.
     Result<std::vector<Delivery>> read_queue(QueueId, std::optional<DeliveryKey> after, size_t limit);
+    Result<std::optional<Delivery>> delivery(const DeliveryKey&);  // nullopt: that row is not there (any more)
+    Result<std::optional<QueueInfo>> queue(QueueId);
     Result<uint64_t> count_queue(QueueId);                         // reads the keys; for the background
 
     /// Events with seq > after, in order, at most `limit`; never beyond what is durable in order (no gap is skipped

@@ -58,6 +58,14 @@ namespace notify {
 inline constexpr uint8_t never = 1, success = 2, failure = 4, delay = 8;
 }
 
+/// Whether an earlier attempt may have reached the receiver without our knowing (RFC 1047), and what
+/// follows from it.
+enum class Doubt : uint8_t {
+    none,
+    may_be_duplicate,  // the next attempt says so
+    held               // not sent until an operator decides; due when it expires
+};
+
 struct Delivery {
     DeliveryId id;
     QueueId queue;
@@ -67,6 +75,7 @@ struct Delivery {
     uint8_t notify = 0;     // bits of storage::notify
     std::string orcpt;      // RFC 3461 ORCPT, "rfc822;ann@x.test", xtext decoded; empty when none
     uint32_t attempts = 0;
+    Doubt doubt = Doubt::none;
     WallTime accepted{};
     WallTime due{};
     WallTime expires{};
@@ -105,6 +114,7 @@ struct Event {
     std::string tls, meta;
     bool in_doubt = false;                  // content went out whole and no answer came: a later attempt may be a
                                             // duplicate (RFC 1047)
+    bool may_be_duplicate = false;          // of a delivery of which an earlier event said in_doubt
 };
 /// True for the types after which a delivery no longer exists.
 constexpr bool is_terminal(Event::Type t) {
@@ -157,6 +167,11 @@ struct Note {
     std::string name, value;
     bool operator==(const Note&) const = default;
 };
+/// A note that becomes durable with a batch.
+struct KindNote {
+    std::string kind;
+    Note note;
+};
 
 /// Becomes durable as a whole or not at all: a finished delivery leaves and its event arrives together.
 /// The store keeps the ledger (per tenant and per job) from `events`; nobody writes counts by hand.
@@ -168,6 +183,7 @@ struct Batch {
     std::vector<DeliveryKey> removes;
     std::vector<Event> events;
     std::vector<IdempotencyRecord> idempotency;
+    std::vector<KindNote> notes;        // an empty value removes one
 };
 
 enum class Errc : uint8_t {

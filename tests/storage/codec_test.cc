@@ -34,6 +34,7 @@ Event full_event() {
     event.smtp_ms = UINT64_MAX;
     event.meta = R"({"uid":7})";
     event.in_doubt = true;
+    event.may_be_duplicate = true;
     return event;
 }
 
@@ -128,6 +129,7 @@ TEST(Codec, KeepsAnEventAsItWas) {
     EXPECT_EQ(got->reply, want.reply);
     EXPECT_EQ(got->meta, want.meta);
     EXPECT_TRUE(got->in_doubt);
+    EXPECT_TRUE(got->may_be_duplicate);
     EXPECT_TRUE(event_is_of(bytes_of_event(), want.delivery));
     EXPECT_EQ(event_time(bytes_of_event()), want.time);
 }
@@ -162,14 +164,35 @@ TEST(Codec, KeepsWhatASubmitterAsksForOfAJob) {
     EXPECT_EQ(got->tally.counts.accepted, want.tally.counts.accepted);
 }
 
-TEST(Codec, ReadsTheEventsOfTheFirstVersion) {
+TEST(Codec, ReadsTheEventsOfEarlierVersions) {
     std::string bytes = bytes_of_event();
+    bytes[0] = 2;
+    bytes.pop_back();  // may_be_duplicate is the last octet of the third
+    const auto second = read_event(5, bytes);
+    ASSERT_TRUE(second.has_value());
+    EXPECT_TRUE(second->in_doubt);
+    EXPECT_FALSE(second->may_be_duplicate);
     bytes[0] = 1;
     bytes.pop_back();  // in_doubt is the last octet of the second
     const auto got = read_event(5, bytes);
     ASSERT_TRUE(got.has_value());
     EXPECT_EQ(got->meta, full_event().meta);
     EXPECT_FALSE(got->in_doubt);
+}
+
+TEST(Codec, ReadsTheDeliveriesOfTheSecondVersion) {
+    Delivery held = make_delivery(job_id(1), 2);
+    held.doubt = Doubt::held;
+    Writer out;
+    write_delivery(out, held, {.boot = 1, .shard = 2, .group = 3});
+    std::string bytes = out.take();
+    ASSERT_EQ(read_delivery(key_of(held), bytes).value().doubt, Doubt::held);
+    bytes[0] = 2;
+    bytes.pop_back();
+    const auto got = read_delivery(key_of(held), bytes);
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->recipient, held.recipient);
+    EXPECT_EQ(got->doubt, Doubt::none);
 }
 
 TEST(Codec, SurvivesHostileEvents) {
@@ -192,7 +215,7 @@ TEST(Codec, SurvivesHostileJobRows) {
 
 TEST(Codec, RefusesTheRecordOfANewerVersion) {
     std::string bytes = bytes_of_event();
-    bytes[0] = 3;
+    bytes[0] = 4;
     EXPECT_FALSE(read_event(1, bytes).has_value());
 }
 
