@@ -28,6 +28,7 @@ struct Words {
     bool new_password = false, api_key = false;
     bool gzip = false;
     TlsReportOptions tls_report;
+    InDoubtOptions in_doubt;
     EventsOptions events;
     CheckOptions check;
     SendOptions send;
@@ -213,6 +214,33 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
                 words.events.until =
                     words.follow ? EventsOptions::Until::interrupted : EventsOptions::Until::end;
                 return events(words.events);
+            });
+        };
+    });
+
+    auto* in_doubt_command = app.add_subcommand(
+        "in-doubt", "Deliveries held because nobody knows whether the receiver has them");
+    using What = InDoubtOptions::What;
+    in_doubt_command
+        ->add_option("WHAT", words.in_doubt.what,
+                     "list; retry: send again; delivered: the receiver has it")
+        ->transform(CLI::CheckedTransformer(std::map<std::string, What>{
+            {"list", What::list}, {"retry", What::retry}, {"delivered", What::delivered}}))
+        ->required();
+    auto* ids = in_doubt_command->add_option("DELIVERY", words.in_doubt.deliveries,
+                                             "Ids, as `in-doubt list` shows them");
+    in_doubt_command->add_flag("--all", words.in_doubt.all, "All that are held")->excludes(ids);
+    in_doubt_command->add_flag("--yes", words.in_doubt.yes, "Do it, however many these are");
+    add_client(*in_doubt_command, words);
+    in_doubt_command->callback([&] {
+        const bool names_some = words.in_doubt.all || !words.in_doubt.deliveries.empty();
+        if (names_some == (words.in_doubt.what == What::list))
+            throw CLI::ValidationError(
+                "in-doubt", names_some ? "list takes no ids" : "say which: their ids, or --all");
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.in_doubt.client = c;
+                return in_doubt(words.in_doubt);
             });
         };
     });

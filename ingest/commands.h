@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ingest/config.h"
 
@@ -33,6 +34,16 @@ struct EventsOptions {
     std::string type, campaign, to;  // filters; empty: all
 };
 int events(const EventsOptions& options);
+
+struct InDoubtOptions {
+    ClientOptions client;
+    enum class What : uint8_t { list, retry, delivered };
+    What what = What::list;
+    std::vector<std::string> deliveries;  // ids
+    bool all = false, yes = false;        // instead of ids; and meant so
+};
+/// Lists what is held in doubt, or says what becomes of it.
+int in_doubt(const InDoubtOptions& options);
 
 struct TlsReportOptions {
     ClientOptions client;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "engine/delivery/in_doubt.h"
 #include "engine/message/dkim_keys.h"
 #include "engine/net/tls_context.h"
 #include "ingest/node_shard.h"
@@ -126,11 +127,13 @@ class Daemon {
     void reload();
     std::expected<void, std::string> listen();
     std::string status() const;  // for the service manager
+    std::expected<void, std::string> settle_left_in_doubt();
     std::expected<std::shared_ptr<const engine::TlsContext>, std::string> tls_of_listeners() const;
 
     const Config& config_;
     ServiceManager manager_;
     std::unique_ptr<storage::Store> store_;
+    std::unique_ptr<storage::InDoubtFiles> in_doubt_;
     std::unique_ptr<NodeShared> shared_;
     std::vector<std::unique_ptr<NodeShard>> shards_;
     std::optional<ShardWatch> watch_;
@@ -180,6 +183,15 @@ void Daemon::reload() {
                         {"hint", "keys and [[dkim]] only; other settings take a restart"}});
 }
 
+/// Before any shard runs, so that queues are read as this leaves them.
+std::expected<void, std::string> Daemon::settle_left_in_doubt() {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const auto settled = engine::settle_left_in_doubt(
+        *in_doubt_, *store_, *shared_->settings, shards_.front()->metrics(), now);
+    if (!settled) return std::unexpected(settled.error().what);
+    return {};
+}
+
 std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tls_of_listeners()
     const {
     if (config_.tls.certificate.empty()) return nullptr;
@@ -210,9 +222,12 @@ std::expected<void, std::string> Daemon::start() {
     auto listeners_tls = tls_of_listeners();
     if (!listeners_tls) return std::unexpected(listeners_tls.error());
     const engine::ShardId count = shard_count();
+    auto journals = storage::InDoubtFiles::open(config_.data_dir, count, store_->boot());
+    if (!journals) return std::unexpected(journals.error().what);
+    in_doubt_ = std::move(*journals);
     shared_ = std::make_unique<NodeShared>(
         config_, NodeShared::Tls{.for_hosts = std::move(*tls), .of_us = std::move(*listeners_tls)},
-        *store_, count);
+        *store_, *in_doubt_, count);
     if (auto keys = use_keys(config_.dkim); !keys) return keys;
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();
@@ -246,6 +261,7 @@ std::expected<void, std::string> Daemon::start() {
                     .set(watch_->silent_seconds(i));
         });
     }
+    if (auto settled = settle_left_in_doubt(); !settled) return settled;
     auto queues = queues_on_disk(*store_, count);
     if (!queues) return std::unexpected(queues.error());
     size_t found = 0;

@@ -55,6 +55,7 @@ void append_event(std::string& out, const storage::Event& event) {
     if (event.smtp_ms > 0) object.number("smtp_ms", event.smtp_ms);
     object.text_if("tls", event.tls);
     if (event.in_doubt) object.flag("in_doubt", true);
+    if (event.may_be_duplicate) object.flag("may_be_duplicate", true);
     if (!event.meta.empty()) object.raw("meta", event.meta);
     object.close();
 }

@@ -8,6 +8,7 @@
 #include "ingest/api_error.h"
 #include "ingest/events_api.h"
 #include "ingest/http_connection.h"
+#include "ingest/in_doubt_api.h"
 #include "ingest/messages_api.h"
 #include "ingest/status_api.h"
 #include "ingest/tls_reports_api.h"
@@ -31,12 +32,14 @@ struct Route {
     For whom;
     Handler handler;
 };
-constexpr std::array<Route, 8> routes{{{"POST", "/v1/messages", For::tenants, post_messages},
+constexpr std::array<Route, 10> routes{{{"POST", "/v1/messages", For::tenants, post_messages},
                                        {"GET", "/v1/events", For::tenants, get_events},
                                        {"GET", "/v1/status", For::operators, get_status},
                                        {"GET", "/v1/jobs/", For::tenants, get_job},
                                        {"GET", "/v1/deliveries/", For::tenants, get_delivery},
                                        {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
+                                       {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
+                                       {"POST", "/v1/in-doubt/", For::operators, post_in_doubt},
                                        {"GET", "/healthz", For::anybody, get_health},
                                        {"GET", "/readyz", For::anybody, get_readiness}}};
 

@@ -46,11 +46,12 @@ std::vector<engine::AddressRange> networks(const std::vector<std::string>& texts
 }  // namespace
 
 NodeShared::NodeShared(const Config& from, Tls contexts, storage::Store& with,
-                       engine::ShardId count)
+                       storage::InDoubtFiles& journals, engine::ShardId count)
     : config(from),
       settings(std::make_shared<const engine::Settings>(from.delivery)),
       tls(std::move(contexts.for_hosts)),
       store(with),
+      in_doubt(journals),
       signers("sign", signer_count(from), count),
       exchange(count),
       idempotency(count),
@@ -95,7 +96,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       dns_(std::move(dns)),
       delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
                  shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
-                 shared.tls}),
+                 shared.tls, shared.in_doubt.journal(id)}),
       key_desk_{shared.idempotency, post_, reads_, shared.store},
       http_{.reactor = *reactor_,
             .post = post_,
@@ -168,6 +169,7 @@ void NodeShard::start(Queues queues) {
         [this, queues = std::move(queues)]() mutable {
             delivery_.start(std::move(queues));
             background_.spawn(publish());
+            background_.spawn(write_back());
             for (auto& [listener, door] : listeners_)
                 listening_.spawn(accept_from(*listener, door));
         });
@@ -284,6 +286,14 @@ Task<> NodeShard::publish() {
     }
 }
 
+/// For what a power cut leaves of the journal; nobody waits for it.
+Task<> NodeShard::write_back() {
+    while (!draining_) {
+        co_await commits_.run([this] { shared_.in_doubt.start_writeback(id_); });
+        co_await second_.wait_until(reactor_->now() + publish_every);
+    }
+}
+
 engine::DeliveryStatus NodeShard::published() const {
     return {.scheduled = published_.scheduled.load(std::memory_order_relaxed),
             .ready = published_.ready.load(std::memory_order_relaxed),
@@ -310,6 +320,15 @@ Task<engine::DeliveryStatus> NodeShard::status() {
         sum.scheduled = static_cast<uint64_t>(
             std::max<int64_t>(rows - static_cast<int64_t>(sum.ready + sum.sending), 0));
     co_return sum;
+}
+
+Task<engine::HeldSettled> NodeShard::settle_held(engine::Held held, engine::HeldAnswer answer) {
+    const auto shards = static_cast<engine::ShardId>(shared_.shards.size());
+    NodeShard* home = shared_.shards[engine::DeliveryShard::home_of(held.domain, shards)];
+    co_return co_await engine::call(
+        post_, home->post_, [home, held = std::move(held), answer] [[clang::coro_wrapper]] {
+            return home->delivery_.settle_held(held, answer);
+        });
 }
 
 Task<> NodeShard::drain() {

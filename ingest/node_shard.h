@@ -36,12 +36,14 @@ struct NodeShared {
         std::shared_ptr<const engine::TlsContext> for_hosts;
         std::shared_ptr<const engine::TlsContext> of_us;  // what listeners show; null: none
     };
-    NodeShared(const Config& from, Tls contexts, storage::Store& with, engine::ShardId shards);
+    NodeShared(const Config& from, Tls contexts, storage::Store& with,
+               storage::InDoubtFiles& journals, engine::ShardId shards);
 
     const Config& config;
     std::shared_ptr<const engine::Settings> settings;
     std::shared_ptr<const engine::TlsContext> tls;  // of connections to hosts
     storage::Store& store;
+    storage::InDoubtFiles& in_doubt;
     engine::Gate gate;
     engine::ContentMemory content_memory;
     engine::DkimKeyring keyring;
@@ -80,6 +82,7 @@ class NodeShard final : engine::Node {
 
     const metrics::Registry& metrics() const { return metrics_; }
     uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }  // any thread
+    metrics::Registry& metrics() { return metrics_; }  // before start() only
     engine::DeliveryStatus published() const;  // any thread; as of the last second
     engine::DeliveryShard& delivery() { return delivery_; }
 
@@ -101,6 +104,8 @@ class NodeShard final : engine::Node {
     class TurnWatch;
 
     engine::Task<engine::DeliveryStatus> status() override;
+    engine::Task<engine::HeldSettled> settle_held(engine::Held held,
+                                                  engine::HeldAnswer answer) override;
     engine::Task<> accept_from(engine::Listener& listener, Door door);
     Arrival arrival(int fd, Door door);
     void take_connection(Arrival arrived);
@@ -108,6 +113,7 @@ class NodeShard final : engine::Node {
     engine::Task<> serve_connection(Arrival arrived);
     engine::Task<> serve_arrival(const Arrival* arrived);
     engine::Task<> publish();
+    engine::Task<> write_back();
     engine::Task<> drain();
     engine::Task<> end_ingest();
 

@@ -34,6 +34,16 @@ constexpr std::string_view tls_help =
     "TLS to hosts: none, opportunistic (when offered), required (encrypted or deferred), verified "
     "(with a certificate that holds for the host, or deferred).";
 
+constexpr std::string_view in_doubt_help =
+    "When a content went out whole and nobody knows whether the host took it (its answer never "
+    "came, or the daemon died before it had recorded it): \"retry\", \"hold\" until an operator "
+    "decides, or \"assume_delivered\".";
+
+engine::WhenInDoubt when_in_doubt(std::string_view text) {
+    if (text == "hold") return engine::WhenInDoubt::hold;
+    return text == "retry" ? engine::WhenInDoubt::retry : engine::WhenInDoubt::assume_delivered;
+}
+
 engine::TlsPolicy tls_policy(std::string_view text) {
     if (text == "none") return engine::TlsPolicy::none;
     if (text == "required") return engine::TlsPolicy::required;
@@ -399,6 +409,23 @@ const std::array table = {
             {.least = second_ms, .most = 30 * day_ms},
             "Age at which a delivery that does not succeed is given up.",
             [](T to, V v) { to.config.delivery.expires = v.duration; }},
+
+    Setting{"in_doubt",
+            "transactional",
+            Type::text,
+            "\"retry\"",
+            Reload::live,
+            {.check = check_in_doubt},
+            in_doubt_help,
+            [](T to, V v) { to.config.delivery.in_doubt[0] = when_in_doubt(v.text); }},
+    Setting{"in_doubt",
+            "bulk",
+            Type::text,
+            "\"retry\"",
+            Reload::live,
+            {.check = check_in_doubt},
+            in_doubt_help,
+            [](T to, V v) { to.config.delivery.in_doubt[1] = when_in_doubt(v.text); }},
 
     Setting{"dsn",
             "delay_after",

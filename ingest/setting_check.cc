@@ -210,6 +210,11 @@ std::optional<std::string> check_label(const std::string& text) {
            "\"other\"";
 }
 
+std::optional<std::string> check_in_doubt(const std::string& text) {
+    if (text == "retry" || text == "hold" || text == "assume_delivered") return std::nullopt;
+    return "is no way out of a doubt; write retry, hold or assume_delivered";
+}
+
 std::optional<std::string> check_depth(const std::string& text) {
     constexpr std::string_view known[] = {"auto", "lock_step", "envelope", "next", "messages"};
     if (std::ranges::find(known, text) != std::end(known)) return std::nullopt;

@@ -32,6 +32,7 @@ std::optional<std::string> check_auth_mechanism(const std::string& text);
 std::optional<std::string> check_secret_file(const std::string& path);
 std::string secret_in(
     const std::string& path);  // its first line; empty: check_secret_file says why
+std::optional<std::string> check_in_doubt(const std::string& text);
 std::optional<std::string> check_depth(const std::string& text);     // of the SMTP dialogue
 std::optional<std::string> check_selector(const std::string& text);  // of DKIM
 std::optional<std::string> check_signs(const std::string& text);     // which mail a key signs

@@ -83,9 +83,11 @@ inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
                                           {"provider", "limit"}};
 inline constexpr Family in_doubt{
     "sluice_in_doubt_total",
-    "Attempts whose content went out whole and got no answer: the next one may make a duplicate.",
+    "Attempts after which nobody knows whether the receiver has the mail, by cause (connection: "
+    "lost before the answer to the content; crash, power: of this daemon before the record of it) "
+    "and by what [in_doubt] makes of it.",
     Kind::counter,
-    {"provider"}};
+    {"provider", "cause", "policy"}};
 inline constexpr Family reports{
     "sluice_reports_total",
     "Recipients that senders were told of by a delivery status notification, by action.",

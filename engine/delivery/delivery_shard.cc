@@ -124,7 +124,8 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
     if (!site) {
         site = std::make_unique<Site>(
             SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, parts_.settings,
-                      parts_.metrics, TlsParts{parts_.tls, tls_sessions_, parts_.signers}},
+                      parts_.metrics, TlsParts{parts_.tls, tls_sessions_, parts_.signers},
+                      parts_.in_doubt},
             policy(), key.tls, budget_of(key.site));
     }
     return *site;

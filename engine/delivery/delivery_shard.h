@@ -46,6 +46,7 @@ struct DeliveryParts {
     const ShardDirectory& shards;
     std::shared_ptr<const Settings> settings;
     std::shared_ptr<const TlsContext> tls;  // of connections to hosts
+    storage::InDoubtJournal& in_doubt;      // of this shard's connections
 };
 
 class DeliveryShard final : Lender, Returns, SpoolListener {
@@ -60,6 +61,10 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     /// because loans go home to others.
     Task<> drain(Instant deadline);
 
+    /// Of a delivery whose domain has its home here.
+    Task<HeldSettled> settle_held(Held held, HeldAnswer answer) {
+        co_return co_await home_.settle_held(std::move(held), answer);
+    }
     ShardIntake& intake() { return intake_; }
     ShardFeed& feed() { return feed_; }
     DeliveryStatus status() const;  // of this shard

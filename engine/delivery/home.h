@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "engine/delivery/in_doubt.h"
 #include "engine/delivery/lending_order.h"
 #include "engine/delivery/loan.h"
 #include "engine/delivery/outcome_metrics.h"
@@ -74,6 +75,9 @@ class Home {
     void arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals);
     /// What sites give back.
     void settle(std::vector<Return> returned);
+
+    /// An operator's word on a delivery of this home that is held in doubt.
+    Task<HeldSettled> settle_held(Held held, HeldAnswer answer);
 
     /// No new loans from now on. drained() resumes when everything lent is back and committed.
     void stop_lending();

@@ -26,6 +26,7 @@ void Home::settle(std::vector<Return> returned) {
             decisions.push_back(expire(std::move(one.terms), now));
         } else {
             // Untried: its row is where it was, so nothing is written and it keeps its place.
+            one.terms.in_doubt.clear();
             Queue& owner = queue(one.terms.delivery.queue, one.terms.queue);
             release(one.terms);
             place(owner, {std::move(one.terms.delivery), std::move(one.terms.job),
@@ -88,6 +89,7 @@ Task<> Home::record(std::vector<Decision> decisions) {
 
 void Home::recorded(Decision& decision, WallTime now) {
     LoanTerms& terms = decision.terms;
+    terms.in_doubt.clear();
     outcomes_.count(decision, now);
     Queue& owner = queue(terms.delivery.queue, terms.queue);
     release(terms);

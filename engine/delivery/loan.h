@@ -12,6 +12,7 @@
 #include "engine/policy/observed_tls.h"
 #include "engine/reactor/shards.h"
 #include "engine/smtp/outcome.h"
+#include "storage/in_doubt_journal.h"
 #include "storage/types.h"
 
 namespace engine {
@@ -45,6 +46,9 @@ struct LoanTerms {
         0;  // times that it went onto a connection and came off again without a verdict
     bool lock_step = false;  // the host lost its way in a group with it: one command at a time now
     std::shared_ptr<const LastWord> last;  // null: none is known
+    /// Set while the host may have the mail and no outcome is durable; whoever makes one so clears
+    /// it.
+    storage::InDoubtMark in_doubt;
 };
 
 /// What comes back: with an attempt, or untried. An untried one keeps its place and its attempt
@@ -81,6 +85,7 @@ class Loan {
     const LoanTerms& terms() const { return terms_; }
     void count_untried() { ++terms_.untried; }
     void go_in_lock_step() { terms_.lock_step = true; }
+    storage::InDoubtMark& in_doubt() { return terms_.in_doubt; }
     void settle(Attempt attempt) {
         if (Returns* returns = std::exchange(returns_, nullptr))
             returns->give_back({std::move(terms_), std::move(attempt)});

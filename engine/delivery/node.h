@@ -1,8 +1,9 @@
-// Node: what the whole daemon can say of itself, summed over its shards.
+// Node: what the whole daemon can say of itself, summed over its shards, and what it can be told.
 #pragma once
 
 #include <cstdint>
 
+#include "engine/delivery/in_doubt.h"
 #include "engine/reactor/task.h"
 
 namespace engine {
@@ -21,6 +22,8 @@ class Node {
   public:
     virtual ~Node() = default;
     virtual Task<DeliveryStatus> status() = 0;
+    /// An operator's word on a delivery that is held in doubt.
+    virtual Task<HeldSettled> settle_held(Held held, HeldAnswer answer) = 0;
 };
 
 }  // namespace engine

@@ -78,6 +78,12 @@ void OutcomeMetrics::count(const Decision& decision, WallTime now) {
         registry_.counter(catalog::reports, {report_name(decision.report)}).add();
     const std::string_view provider =
         event.provider.empty() ? "default" : std::string_view(event.provider);
+    if (decision.doubt != DoubtCause::none) {
+        registry_
+            .counter(catalog::in_doubt,
+                     {provider, to_string(decision.doubt), to_string(decision.way_out)})
+            .add();
+    }
     const std::string_view outcome = outcome_name(event.type);
     const bool attempted = event.type == Event::Type::delivered ||
                            event.type == Event::Type::deferred ||

@@ -1,7 +1,9 @@
 #include "engine/delivery/outcomes.h"
 
 #include <algorithm>
+#include <array>
 
+#include "engine/delivery/in_doubt.h"
 #include "engine/delivery/outcome_table.h"
 #include "metrics/check.h"
 
@@ -11,6 +13,9 @@ namespace {
 
 using storage::Delivery;
 using storage::Event;
+
+constexpr std::string_view held_words = "; held until an operator decides, or it expires";
+constexpr std::string_view assumed_words = "; taken as delivered, as [in_doubt] says";
 
 Event event_for(const LoanTerms& terms, Event::Type type, WallTime now) {
     Event event;
@@ -34,6 +39,7 @@ void describe(Event& event, const Attempt& attempt, const LoanTerms& terms) {
     event.ip = attempt.ip;
     event.tls = attempt.tls;
     event.in_doubt = attempt.verdict.in_doubt;
+    event.may_be_duplicate = terms.delivery.doubt != storage::Doubt::none;
     event.attempt = terms.delivery.attempts + 1;
     event.stage = std::string(to_string(attempt.verdict.stage));
     if (attempt.verdict.stage == Stage::none) event.stage.clear();
@@ -97,6 +103,8 @@ Decision expire(LoanTerms terms, WallTime now) {
     event.attempt = terms.delivery.attempts;
     if (terms.delivery.attempts == 0) {
         event.reply = "expired before a first attempt";
+    } else if (terms.delivery.doubt == storage::Doubt::held) {
+        event.reply = "expired while it was held in doubt: no operator decided";
     } else if (terms.last) {
         const Reply& reply = terms.last->reply;
         event.mx = terms.last->mx;
@@ -119,8 +127,11 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
                 std::mt19937_64& random) {
     const Course course = final_course(attempt.verdict);
     const WallTime expires = terms.delivery.expires;
+    const bool in_doubt = attempt.verdict.in_doubt && course == Course::later;
+    const WhenInDoubt policy = settings.when_in_doubt(terms.queue->klass);
+    const bool assumed = in_doubt && policy == WhenInDoubt::assume_delivered;
     Event::Type type = Event::Type::deferred;
-    if (course == Course::taken)
+    if (course == Course::taken || assumed)
         type = Event::Type::delivered;
     else if (course == Course::bounce)
         type = Event::Type::bounced;
@@ -129,7 +140,9 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
 
     Event event = event_for(terms, type, now);
     describe(event, attempt, terms);
+    if (assumed) event.reply += assumed_words;
     const bool own_words = is_own(attempt.verdict);
+    const DoubtCause doubt = in_doubt ? DoubtCause::connection : DoubtCause::none;
     if (type != Event::Type::delivered) {
         const BounceClass klass = type == Event::Type::expired ? BounceClass::message_expired
                                                                : settings.bounce_rules->classify(
@@ -145,7 +158,7 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
         } else if (reported && wants(terms, storage::notify::failure)) {
             report = Report::failed;
         }
-        return {std::move(terms), std::move(event), std::nullopt, report, own_words};
+        return {std::move(terms), std::move(event), std::nullopt, report, own_words, doubt, policy};
     }
 
     const uint32_t attempts = terms.delivery.attempts + 1;
@@ -154,11 +167,50 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
     // Never the same key twice: the due time always moves forward.
     next.due = std::max(std::min(now + jittered(retry_delay(settings, attempts), random), expires),
                         terms.delivery.due + std::chrono::milliseconds(1));
-    event.next_attempt = next.due;
+    if (in_doubt) next.doubt = storage::Doubt::may_be_duplicate;
+    if (in_doubt && policy == WhenInDoubt::hold) {
+        next.doubt = storage::Doubt::held;
+        next.due = std::max(expires, terms.delivery.due + std::chrono::milliseconds(1));
+        event.reply += held_words;
+    } else {
+        event.next_attempt = next.due;
+    }
     if (reported && wants(terms, storage::notify::delay) &&
         becomes_late(terms, now, next.due, settings))
         report = Report::delayed;
-    return {std::move(terms), std::move(event), std::move(next), report, own_words};
+    return {std::move(terms), std::move(event), std::move(next), report, own_words, doubt, policy};
+}
+
+Decision settle_held(LoanTerms terms, HeldAnswer answer, std::string sender, WallTime now) {
+    const bool delivered = answer == HeldAnswer::delivered;
+    Event event = event_for(terms, delivered ? Event::Type::delivered : Event::Type::deferred, now);
+    event.from = std::move(sender);
+    event.attempt = terms.delivery.attempts;
+    event.in_doubt = true;
+    Decision decision;
+    if (delivered) {
+        event.reply = "was in doubt; an operator says that the receiver has it";
+    } else {
+        event.reply = "was in doubt; an operator says that it is sent again";
+        decision.next = terms.delivery;
+        decision.next->doubt = storage::Doubt::may_be_duplicate;
+        decision.next->due = std::min(now, terms.delivery.due - std::chrono::milliseconds(1));
+        event.next_attempt = decision.next->due;
+    }
+    decision.terms = std::move(terms);
+    decision.event = std::move(event);
+    decision.own_words = true;
+    return decision;
+}
+
+std::string_view to_string(DoubtCause cause) {
+    constexpr std::array<std::string_view, 4> names{"none", "connection", "crash", "power"};
+    return names.at(static_cast<size_t>(cause));
+}
+
+std::string_view to_string(WhenInDoubt policy) {
+    constexpr std::array<std::string_view, 3> names{"retry", "hold", "assume_delivered"};
+    return names.at(static_cast<size_t>(policy));
 }
 
 std::shared_ptr<const LastWord> last_word_of(const Decision& decision) {
@@ -185,6 +237,7 @@ storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch b
         batch.removes.push_back(storage::key_of(decision.terms.delivery));
         if (decision.next) batch.puts.push_back(*decision.next);
         batch.events.push_back(decision.event);
+        note_held(decision, batch);
     }
     return batch;
 }

@@ -15,6 +15,15 @@ namespace engine {
 /// What the sender is told of it (RFC 3464); only of mail that asks for it.
 enum class Report : uint8_t { none, failed, delayed, relayed };
 
+/// Why it is not known whether the receiver has the mail.
+enum class DoubtCause : uint8_t {
+    none,        // it is known
+    connection,  // lost, or silent, between the end of the content and its reply
+    crash,       // the daemon ended between the end of the content and the record of its outcome
+    power        // so did the machine
+};
+std::string_view to_string(DoubtCause cause);
+
 /// One change of one delivery. The old row goes; `next` is the new one of a deferral, nothing when
 /// it ended.
 struct Decision {
@@ -23,13 +32,21 @@ struct Decision {
     std::optional<storage::Delivery> next;
     Report report = Report::none;
     bool own_words = false;  // the event's code and reply are ours, no host's
+    DoubtCause doubt = DoubtCause::none;
+    WhenInDoubt way_out = WhenInDoubt::retry;  // of the doubt, if there is one
 };
+
+enum class HeldAnswer : uint8_t { retry, delivered };
 
 /// What follows is what the outcome table says (outcome_table.h). The attempt is counted. A
 /// deferral moves the due time along the retry schedule with 10% jitter; one that would come after
-/// its expiry is moved to the expiry, and one that has reached it expires.
+/// its expiry is moved to the expiry, and one that has reached it expires. What is in doubt goes as
+/// Settings::when_in_doubt says: held, it is due at its expiry.
 Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
                 std::mt19937_64& random);
+/// What an operator says of a delivery that was held in doubt: that the receiver has it, or that it
+/// goes again, at once.
+Decision settle_held(LoanTerms terms, HeldAnswer answer, std::string sender, WallTime now);
 /// Ends a delivery whose time is over, without an attempt.
 Decision expire(LoanTerms terms, WallTime now);
 

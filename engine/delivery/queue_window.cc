@@ -56,6 +56,14 @@ bool QueueWindow::place(Waiting waiting, size_t limit) {
     return true;
 }
 
+std::optional<Waiting> QueueWindow::take(const DeliveryKey& key) {
+    const auto found = window_.find(Place{key.due, key.id});
+    if (found == window_.end()) return std::nullopt;
+    Waiting waiting = std::move(found->second);
+    window_.erase(found);
+    return waiting;
+}
+
 DeliveryKey QueueWindow::begin_refill() {
     CHECK(cursor_ && !refill_from_, "a refill of a queue with nothing on disk, or a second one");
     refill_from_ = cursor_;

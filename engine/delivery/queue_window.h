@@ -38,6 +38,10 @@ class QueueWindow {
     /// cursor, or when the window holds `limit` and it is not earlier than what is there (then the
     /// last one goes back to disk for it). False: left on disk.
     bool place(Waiting waiting, size_t limit);
+    /// Takes one out before its time; nullopt: it is not in the window.
+    std::optional<Waiting> take(const storage::DeliveryKey& key);
+    /// A row that is on disk and is to come back with a refill.
+    void leave(const storage::DeliveryKey& key) { leave_on_disk(key); }
     /// A refill reads on disk from behind cursor(). One at a time.
     storage::DeliveryKey begin_refill();
     /// What it read, in order; the caller has left out those that are lent or not yet announced.

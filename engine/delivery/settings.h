@@ -2,11 +2,13 @@
 // ingest/config.cc fills it.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <string_view>
 #include <vector>
 
 #include "engine/bounce/bounce_rules.h"
@@ -14,6 +16,7 @@
 #include "engine/smtp/credentials.h"
 #include "engine/smtp/depth.h"
 #include "engine/smtp/timeouts.h"
+#include "storage/types.h"
 
 namespace engine {
 
@@ -59,6 +62,15 @@ struct TenantSettings {
     double weight = 1;  // its share of a site that several tenants want, beside theirs
 };
 
+/// What follows when a content went out whole and its answer never came, or the engine died before
+/// it had recorded it.
+enum class WhenInDoubt : uint8_t {
+    retry,           // again, and the next attempt's event says that it may be a duplicate
+    hold,            // an operator decides
+    assume_delivered
+};
+std::string_view to_string(WhenInDoubt policy);
+
 struct Settings {
     std::string node_name;        // EHLO name, a FQDN
     uint16_t port = 25;           // where MX hosts listen
@@ -77,6 +89,10 @@ struct Settings {
         std::chrono::seconds(30);  // a connection without work is closed after this
     std::vector<std::chrono::milliseconds> retry_schedule;  // the last repeats; 10% jitter
     std::chrono::milliseconds expires = std::chrono::hours(72);
+    std::array<WhenInDoubt, 2> in_doubt{};  // by storage::Class
+    WhenInDoubt when_in_doubt(storage::Class klass) const {
+        return in_doubt.at(static_cast<size_t>(klass));
+    }
     uint64_t memory_bytes = 512ull << 20;    // budget for contents and windows, all shards together
     uint64_t queue_bytes_max = 50ull << 30;  // of data_dir; above it ingest is refused
     uint64_t free_disk_min = 1ull << 30;     // below it ingest is refused

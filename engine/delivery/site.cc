@@ -34,8 +34,7 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr
       content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
       throttled_seconds_(
           parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})),
-      window_depth_(parts_.metrics.histogram(catalog::window_depth)),
-      in_doubt_(parts_.metrics.counter(catalog::in_doubt, {policy_.provider})) {
+      window_depth_(parts_.metrics.histogram(catalog::window_depth)) {
     budget_->join(*this);
 }
 
@@ -110,7 +109,8 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
     for (size_t i = loans.size(); i-- > 0;) {
         Loan& loan = loans[i];
         Verdict& verdict = outcome.verdicts[i];
-        if (verdict.in_doubt) in_doubt_.add();
+        // The host has said that it does not have the mail.
+        if (!verdict.in_doubt && verdict.kind != Verdict::Kind::delivered) loan.in_doubt().clear();
         // The host lost its way in a pipelined group, or the mail is at fault: the same one goes
         // again one command at a time, and then the host's word counts.
         if (verdict.failure == Failure::dialogue) loan.go_in_lock_step();

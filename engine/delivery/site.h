@@ -47,6 +47,7 @@ struct SiteParts {
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
     TlsParts tls;
+    storage::InDoubtJournal& in_doubt;
 };
 
 class Site {
@@ -147,7 +148,6 @@ class Site {
     metrics::Histogram& content_seconds_;
     metrics::Counter& throttled_seconds_;
     metrics::Histogram& window_depth_;
-    metrics::Counter& in_doubt_;
 };
 
 }  // namespace engine

@@ -8,13 +8,19 @@
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/letter.h"
 #include "engine/delivery/site.h"
+#include "engine/reactor/sleep.h"
 #include "engine/smtp/mail_source.h"
 #include "engine/smtp/session.h"
+#include "engine/smtp/transaction.h"
 #include "metrics/check.h"
 
 namespace engine {
 
 namespace {
+
+/// Between looks for free slots in the journal of what is in doubt: so many are taken only while
+/// the store does not keep up with outcomes.
+constexpr auto journal_look = std::chrono::milliseconds(10);
 
 Instant::duration gap_at(double rate_per_second) {
     return std::chrono::duration_cast<Instant::duration>(
@@ -56,6 +62,7 @@ class Site::Feed final : public MailSource {
         if (!draft_ && may_pull() && !gives_way()) begin_draft();
     }
     Task<bool> wait() override;
+    void content_leaves(size_t place, const Transaction& transaction) override;
     void settle(Outcome outcome) override;
     /// After the session's last call: what was drafted and not taken goes back to its place.
     Task<> finish();
@@ -68,6 +75,7 @@ class Site::Feed final : public MailSource {
     bool may_pull() const;
     bool gives_way();
     bool hold_slot();
+    bool has_room() const { return site_.parts_.in_doubt.has_room(draft_->loans.size()); }
     void begin_draft();
     Task<> write(Draft* draft);
 
@@ -110,8 +118,9 @@ bool Site::Feed::hold_slot() {
 std::optional<Mail> Site::Feed::take() {
     if (site_.draining_) return std::nullopt;
     prepare();
-    if (!draft_ || !draft_->mail || !hold_slot()) return std::nullopt;
+    if (!draft_ || !draft_->mail || !has_room() || !hold_slot()) return std::nullopt;
     holds_slot_ = false;
+    site_.parts_.in_doubt.reserve(draft_->loans.size());
     ++sent_;
     const std::unique_ptr<Draft> draft = std::move(draft_);
     if (under_way_.empty()) {
@@ -136,8 +145,12 @@ Task<bool> Site::Feed::wait() {
             continue;
         }
         prepare();
-        if (draft_ && draft_->mail) co_return true;
-        if (draft_) co_await written_.wait();  // else somebody else was faster
+        if (draft_ && draft_->mail) {
+            if (has_room()) co_return true;
+            co_await sleep_for(site_.parts_.reactor, journal_look);
+        } else if (draft_) {
+            co_await written_.wait();
+        }  // else somebody else was faster
     }
 }
 
@@ -157,11 +170,21 @@ Task<> Site::Feed::write(Draft* draft) {
     written_.notify_all();
 }
 
+void Site::Feed::content_leaves(size_t place, const Transaction& transaction) {
+    const WallTime now = site_.parts_.reactor.wall();
+    std::vector<Loan>& loans = under_way_.at(place);
+    for (size_t i = 0; i < loans.size(); ++i) {
+        if (!transaction.may_get_it(i)) continue;
+        loans[i].in_doubt() = site_.parts_.in_doubt.put(loans[i].terms().delivery, now);
+    }
+}
+
 void Site::Feed::settle(Outcome outcome) {
     CHECK(!under_way_.empty(), "an outcome came for a mail that was not taken");
     std::vector<Loan> loans = std::move(under_way_.front());
     under_way_.pop_front();
     site_.sending_ -= loans.size();
+    site_.parts_.in_doubt.give_back(loans.size());
     if (under_way_.empty()) {
         --site_.busy_;
         site_.busy_gauge_.add(-1);

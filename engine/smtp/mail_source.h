@@ -2,6 +2,7 @@
 // it asks for the next mail when it can write it.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "engine/reactor/task.h"
@@ -9,6 +10,8 @@
 #include "engine/smtp/outcome.h"
 
 namespace engine {
+
+class Transaction;
 
 class MailSource {
   public:
@@ -22,6 +25,10 @@ class MailSource {
     virtual void prepare() = 0;
     /// Waits until take() may have one. False: nothing more will come over this connection.
     virtual Task<bool> wait() = 0;
+    /// The last octet of a content is about to be written: from now on the host may have that mail
+    /// whatever happens. `place` counts from 0 among those taken that have no outcome yet, in the
+    /// order of take(); `transaction` knows which of its recipients may get it.
+    virtual void content_leaves(size_t /*place*/, const Transaction& /*transaction*/) {}
     /// What became of the mail that was taken first of those that have no outcome yet: exactly one
     /// for each, in the order of take(). A last one may come after wait() has said no.
     virtual void settle(Outcome outcome) = 0;

@@ -53,6 +53,11 @@ class Transaction {
     bool wants(Step step) const;                   // a command of that kind still has a point
     size_t accepted() const { return accepted_; }  // recipients that wait for the content's reply
     bool left_open() const { return open_; }       // RSET before the next MAIL
+    size_t recipients() const { return recipients_.size(); }
+    /// Not refused so far: it gets the mail if the host takes the content.
+    bool may_get_it(size_t recipient) const {
+        return recipients_[recipient] != Recipient::settled;
+    }
 
     Outcome outcome() &&;
 

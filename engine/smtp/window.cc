@@ -240,6 +240,7 @@ Task<> Window::write_content(Flight* flight, std::string_view behind) {
     while (!blocks.done() && !dialogue_.write_failed()) {
         const auto block = blocks.next();
         chunks.assign(block.begin(), block.end());
+        if (blocks.done()) content_leaves(*flight);
         if (blocks.done() && !behind.empty()) {
             // A write that fails in what goes behind has sent the content.
             transaction.content_is_out();
@@ -248,6 +249,13 @@ Task<> Window::write_content(Flight* flight, std::string_view behind) {
         co_await dialogue_.write(chunks, timeouts_.body);
     }
     if (!dialogue_.write_failed()) transaction.content_is_out();
+}
+
+void Window::content_leaves(const Flight& flight) {
+    if (flight.transaction->accepted() == 0 && flight.depth != Depth::messages) return;
+    const auto at =
+        std::ranges::find_if(flights_, [&](const auto& other) { return other.get() == &flight; });
+    source_->content_leaves(static_cast<size_t>(at - flights_.begin()), *flight.transaction);
 }
 
 Task<> Window::take_probe_reply() {
@@ -324,7 +332,10 @@ Task<> Window::flush() {
     // When this write fails, all but what ends it may have gone out.
     for (size_t i = 0; i + 1 < gathered_flights_.size(); ++i)
         gathered_flights_[i]->transaction->content_is_out();
-    if (!dialogue_.write_failed()) co_await dialogue_.write(gathered_, timeouts_.body);
+    if (!dialogue_.write_failed()) {
+        for (const Flight* flight : gathered_flights_) content_leaves(*flight);
+        co_await dialogue_.write(gathered_, timeouts_.body);
+    }
     if (!dialogue_.write_failed() && !gathered_flights_.empty())
         gathered_flights_.back()->transaction->content_is_out();
     gathered_.clear();

@@ -71,6 +71,7 @@ class Window {
     Task<> send_envelope(Flight* flight);
     Task<> send_content(Flight* flight);
     Task<> write_content(Flight* flight, std::string_view behind);
+    void content_leaves(const Flight& flight);
     Task<> take_probe_reply();
 
     Task<> whole_messages();

@@ -18,6 +18,8 @@ struct Node::Shard final : engine::Source {
           worker(of.parts_.world, reactor, of.parts_.after_work),
           signers(of.parts_.world, reactor, [] { return true; }),
           dns(of.parts_.world, reactor, of.parts_.plan.zone),
+          in_doubt_slots(1024),
+          in_doubt(in_doubt_slots, of.parts_.store.boot()),
           delivery({.reactor = reactor,
                     .post = of.exchange_.post(number),
                     .storage_worker = worker,
@@ -30,7 +32,8 @@ struct Node::Shard final : engine::Source {
                     .metrics = registry,
                     .shards = of.directory_,
                     .settings = of.parts_.plan.settings,
-                    .tls = nullptr}) {
+                    .tls = nullptr,
+                    .in_doubt = in_doubt}) {
         of.exchange_.attach(number, reactor);
         of.directory_[number] = &delivery;
         reactor.add_source(*this);
@@ -56,6 +59,8 @@ struct Node::Shard final : engine::Source {
     Reactor reactor;
     Worker worker, signers;
     Dns dns;
+    std::vector<storage::InDoubtJournal::Slot> in_doubt_slots;
+    storage::InDoubtJournal in_doubt;
     engine::DeliveryShard delivery;
     engine::Scope submissions, ending;
     std::vector<std::function<void()>> todo;  // on the shard, in its next turn
@@ -179,6 +184,8 @@ void Node::check_at_rest() const {
             fail(*shard, fmt::format("{} operations are pending", left));
         if (shard->worker.backlog() + shard->signers.backlog() > 0)
             fail(*shard, "a worker has work");
+        if (const size_t left = shard->in_doubt.held())
+            fail(*shard, fmt::format("{} deliveries are in doubt", left));
     }
 }
 

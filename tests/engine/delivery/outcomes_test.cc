@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/delivery/in_doubt.h"
+
 namespace engine {
 namespace {
 
@@ -113,6 +115,94 @@ TEST(Outcomes, InDoubtIsSaidInTheEvent) {
     Attempt lost = attempt(Verdict::Kind::deferred, Stage::body, {0, "", "connection lost"});
     lost.verdict.in_doubt = true;
     EXPECT_NE(decided(terms(), lost).event.reply.find("in doubt"), std::string::npos);
+}
+
+Attempt lost_attempt() {
+    Attempt lost = attempt(Verdict::Kind::deferred, Stage::body, {0, "", "connection lost"});
+    lost.verdict.in_doubt = true;
+    return lost;
+}
+
+Settings settings_with(WhenInDoubt bulk) {
+    Settings with = settings();
+    with.in_doubt = {WhenInDoubt::retry, bulk};
+    return with;
+}
+
+TEST(Outcomes, WhatIsInDoubtGoesAgainAndTheNextEventSaysSo) {
+    const Decision first = decided(terms(), lost_attempt());
+    EXPECT_EQ(first.doubt, DoubtCause::connection);
+    EXPECT_FALSE(first.event.may_be_duplicate);
+    LoanTerms again = terms();
+    again.delivery = first.next.value();
+    const Decision second =
+        decided(again, attempt(Verdict::Kind::deferred, Stage::rcpt, {450, "", "later"}));
+    EXPECT_TRUE(second.event.may_be_duplicate);
+    EXPECT_FALSE(second.event.in_doubt);
+    again.delivery = second.next.value();
+    const Decision third =
+        decided(again, attempt(Verdict::Kind::delivered, Stage::body, {250, "", "ok"}));
+    EXPECT_TRUE(third.event.may_be_duplicate);
+}
+
+TEST(Outcomes, WhatIsHeldInDoubtIsDueWhenItExpiresAndIsOnTheList) {
+    const Decision d = decided(terms(), lost_attempt(), settings_with(WhenInDoubt::hold));
+    ASSERT_TRUE(d.next);
+    EXPECT_EQ(d.next->doubt, storage::Doubt::held);
+    EXPECT_EQ(d.next->due, d.next->expires);
+    EXPECT_FALSE(d.event.next_attempt);
+    std::vector<Decision> decisions;
+    decisions.push_back(d);
+    const storage::Batch batch = batch_of(decisions);
+    ASSERT_EQ(batch.notes.size(), 1u);
+    const auto held = read_held(batch.notes[0].note);
+    ASSERT_TRUE(held);
+    EXPECT_EQ(held->key, storage::key_of(*d.next));
+    EXPECT_EQ(held->domain, "x.test");
+}
+
+TEST(Outcomes, WhatIsHeldLeavesTheListWithItsEnd) {
+    LoanTerms held = terms(1);
+    held.delivery.doubt = storage::Doubt::held;
+    std::vector<Decision> decisions;
+    decisions.push_back(expire(held, now + 100h));
+    decisions.push_back(settle_held(held, HeldAnswer::delivered, "s@x.test", now));
+    decisions.push_back(settle_held(held, HeldAnswer::retry, "s@x.test", now));
+    const storage::Batch batch = batch_of(decisions);
+    ASSERT_EQ(batch.notes.size(), 3u);
+    for (const storage::KindNote& note : batch.notes) EXPECT_TRUE(note.note.value.empty());
+    EXPECT_NE(batch.events[0].reply.find("held in doubt"), std::string::npos);
+    EXPECT_EQ(batch.events[1].type, Event::Type::delivered);
+    EXPECT_EQ(batch.events[1].from, "s@x.test");
+    ASSERT_EQ(batch.puts.size(), 1u);
+    EXPECT_EQ(batch.puts[0].doubt, storage::Doubt::may_be_duplicate);
+    EXPECT_LT(batch.puts[0].due, held.delivery.due);
+    EXPECT_EQ(batch.puts[0].attempts, 1u);
+}
+
+TEST(Outcomes, WhatIsAssumedDeliveredSaysThatItIs) {
+    LoanTerms late = terms();
+    late.delivery.expires = now;
+    const Decision d = decided(late, lost_attempt(), settings_with(WhenInDoubt::assume_delivered));
+    EXPECT_EQ(d.event.type, Event::Type::delivered);
+    EXPECT_TRUE(d.event.in_doubt);
+    EXPECT_NE(d.event.reply.find("taken as delivered"), std::string::npos);
+    EXPECT_TRUE(d.event.bounce_class.empty());
+    EXPECT_FALSE(d.next);
+}
+
+TEST(Outcomes, EachClassHasItsOwnWayOutOfADoubt) {
+    LoanTerms transactional = terms();
+    transactional.queue = std::make_shared<const storage::QueueInfo>(
+        storage::QueueInfo{"acme", "", storage::Class::transactional, "x.test"});
+    const Decision d =
+        decided(transactional, lost_attempt(), settings_with(WhenInDoubt::assume_delivered));
+    EXPECT_EQ(d.event.type, Event::Type::deferred);
+}
+
+TEST(Outcomes, ANoteThatIsNoHeldDeliveryIsNone) {
+    EXPECT_FALSE(read_held({"", ""}));
+    EXPECT_FALSE(read_held({"01J0000000000-1", "xyz"}));
 }
 
 TEST(Outcomes, ARefusalAndADeferralGetTheirClass) {

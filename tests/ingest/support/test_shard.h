@@ -154,6 +154,11 @@ class TestNode final : public engine::Node {
     Task<engine::DeliveryStatus> status() override {
         co_return engine::DeliveryStatus{.scheduled = 3, .ready = 2};
     }
+    Task<engine::HeldSettled> settle_held(engine::Held held, engine::HeldAnswer answer) override {
+        held_settled.emplace_back(held.key.id, answer);
+        co_return engine::HeldSettled::gone;
+    }
+    std::vector<std::pair<storage::DeliveryId, engine::HeldAnswer>> held_settled;
 };
 
 class InlineWorker final : public engine::Worker {

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "engine/reactor/scope.h"
 #include "engine/smtp/credentials.h"
 #include "engine/smtp/dot_stuff.h"
 #include "engine/smtp/mail_source.h"
+#include "engine/smtp/transaction.h"
 #include "tests/engine/smtp/support/scripted_stream.h"
 
 namespace engine::testing {
@@ -166,14 +168,38 @@ class ScriptSource : public MailSource {
         if (!mails_.empty()) mails_.front().late = false;
         co_return !mails_.empty();
     }
-    void settle(Outcome outcome) override { outcomes_.push_back(std::move(outcome)); }
+    void content_leaves(size_t place, const Transaction& transaction) override {
+        const size_t mail = outcomes_.size() + place;
+        std::vector<bool> told;
+        for (size_t i = 0; i < transaction.recipients(); ++i)
+            told.push_back(transaction.may_get_it(i));
+        if (!may_get_it_.emplace(mail, std::move(told)).second)
+            complaints_.push_back(fmt::format("the content of mail {} left twice", mail));
+    }
+    /// Whoever may have the mail must have been told of before its content left: a crash in between
+    /// would not know of it.
+    void settle(Outcome outcome) override {
+        const std::vector<bool>& told = may_get_it_[outcomes_.size()];
+        for (size_t i = 0; i < outcome.verdicts.size(); ++i) {
+            const Verdict& verdict = outcome.verdicts[i];
+            const bool may_have_it = verdict.in_doubt || verdict.kind == Verdict::Kind::delivered;
+            if (may_have_it && (i >= told.size() || !told[i]))
+                complaints_.push_back(
+                    fmt::format("recipient {} of mail {} may have it and was not in the journal", i,
+                                outcomes_.size()));
+        }
+        outcomes_.push_back(std::move(outcome));
+    }
 
+    const std::vector<std::string>& complaints() const { return complaints_; }
     const std::vector<Outcome>& outcomes() const { return outcomes_; }
     size_t left() const { return mails_.size(); }
 
   private:
     std::deque<ScriptMail> mails_;
     std::vector<Outcome> outcomes_;
+    std::map<size_t, std::vector<bool>> may_get_it_;  // by mail: told of before its content left
+    std::vector<std::string> complaints_;
 };
 
 struct Knowledge {
@@ -413,6 +439,8 @@ class Player {
         if (source.outcomes().size() + source.left() != mails_.size()) {
             complaints_.push_back(fmt::format("line {}: not one outcome for each mail", call_line));
         }
+        for (const std::string& text : source.complaints())
+            complaints_.push_back(fmt::format("line {}: {}", call_line, text));
         bool lock_step = false;
         for (const ScriptLine& line : expected_) {
             if (line.text == "usable" || line.text == "unusable") {
@@ -421,7 +449,8 @@ class Player {
             } else if (line.text == "lock_step") {
                 lock_step = true;
             } else if (line.text.starts_with("host")) {
-                if (line.text != known_to_be(*known_.traits)) complain(line, known_to_be(*known_.traits));
+                if (line.text != known_to_be(*known_.traits))
+                    complain(line, known_to_be(*known_.traits));
             } else {
                 check_recipient(line, source.outcomes());
             }
