@@ -172,6 +172,11 @@ inline constexpr Family window_depth{"sluice_window_depth",
                                      Kind::histogram,
                                      {},
                                      window_depth_buckets};
+inline constexpr Family transactions{"sluice_transactions_total",
+                                     "SMTP transactions, by how much of the dialogue was under way "
+                                     "at a time: lock_step, envelope, next, messages.",
+                                     Kind::counter,
+                                     {"depth"}};
 
 // --- DNS
 inline constexpr Family dns_lookups{"sluice_dns_lookups_total",

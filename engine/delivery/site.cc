@@ -13,6 +13,17 @@ namespace engine {
 
 namespace catalog = metrics::catalog;
 
+namespace {
+
+std::array<metrics::Counter*, 4> by_depth(metrics::Registry& metrics) {
+    std::array<metrics::Counter*, 4> counters{};
+    for (size_t i = 0; i < counters.size(); ++i)
+        counters.at(i) = &metrics.counter(catalog::transactions, {to_string(static_cast<Depth>(i))});
+    return counters;
+}
+
+}  // namespace
+
 Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr<SiteBudget> budget)
     : parts_(std::move(parts)),
       policy_(std::move(policy)),
@@ -34,7 +45,8 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr
       content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
       throttled_seconds_(
           parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})),
-      window_depth_(parts_.metrics.histogram(catalog::window_depth)) {
+      window_depth_(parts_.metrics.histogram(catalog::window_depth)),
+      transactions_(by_depth(parts_.metrics)) {
     budget_->join(*this);
 }
 
@@ -101,6 +113,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
           "a transaction gave not one verdict per recipient");
     if (outcome.in_flight > 0) {
         window_depth_.observe(outcome.in_flight);
+        transactions_.at(static_cast<size_t>(outcome.depth))->add();
         envelope_seconds_.observe(seconds(outcome.envelope));
         if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
     }

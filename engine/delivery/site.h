@@ -3,6 +3,7 @@
 // pulls the next loan when it can send it.
 #pragma once
 
+#include <array>
 #include <list>
 #include <memory>
 #include <string>
@@ -148,6 +149,7 @@ class Site {
     metrics::Histogram& content_seconds_;
     metrics::Counter& throttled_seconds_;
     metrics::Histogram& window_depth_;
+    std::array<metrics::Counter*, 4> transactions_;  // by Depth
 };
 
 }  // namespace engine

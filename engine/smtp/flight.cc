@@ -18,6 +18,7 @@ Outcome Flight::outcome(Instant now) {
     outcome.envelope = enveloped - begun;
     outcome.content = now - enveloped;
     outcome.whole = now - begun;
+    outcome.depth = depth;
     outcome.in_flight = in_flight;
     return outcome;
 }

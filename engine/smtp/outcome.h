@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/smtp/depth.h"
 #include "engine/reactor/result.h"
 #include "engine/smtp/reply.h"
 
@@ -77,6 +78,7 @@ struct Outcome {
     std::chrono::nanoseconds envelope{};  // first command to the last reply before the content
     std::chrono::nanoseconds content{};   // from then to the reply to the content; 0: none was sent
     std::chrono::nanoseconds whole{};     // from its first octet to its last reply
+    Depth depth = Depth::lock_step;  // at which it was written
     uint32_t in_flight = 0;  // messages on the connection when this one was begun, with it; 0: never
 };
 

@@ -30,7 +30,7 @@ import letters  # noqa: E402
 import receivers  # noqa: E402
 
 TABLE = harness.ROOT / "build/interop/table.md"
-COLUMNS = ["receiver", "transport", "offers", "depth", "connections", "deferrals", "in doubt", "delivered", "refused", "lost",
+COLUMNS = ["receiver", "transport", "offers", "transactions by depth", "connections", "deferrals", "in doubt", "delivered", "refused", "lost",
            "duplicates", "seconds"]
 TRANSPORTS = ("plaintext", "STARTTLS")
 CONNECTIONS = 2
@@ -57,9 +57,15 @@ def offers(place):
                       ("pipelining", "chunking", "8bitmime", "smtputf8", "dsn", "starttls", "limits"))
 
 
-def metric(text, name, how=sum):
-    values = [float(value) for value in re.findall(rf"^sluice_{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.MULTILINE)]
-    return how(values) if values else 0
+def metric(text, name):
+    return sum(float(value) for value in re.findall(rf"^sluice_{name}(?:{{[^}}]*}})? ([0-9.e+-]+)$", text, re.MULTILINE))
+
+
+def depths(page):
+    """Transactions by the depth that they were written at, the shallowest first."""
+    counts = dict(re.findall(r'^sluice_transactions_total{depth="(\w+)"} ([0-9.e+]+)$', page, re.MULTILINE))
+    return ", ".join(f"{name} {float(counts[name]):.0f}" for name in ("lock_step", "envelope", "next", "messages")
+                     if float(counts.get(name, 0))) or "-"
 
 
 def exchange(kind, transport, options, folder):
@@ -97,7 +103,7 @@ def exchange(kind, transport, options, folder):
         verdict = letters.judge(run, mails, receiver.kept(), delivered)
         page = metrics_page(daemon)
         doubts = sum(1 for event in events if event.get("in_doubt"))
-        row |= {"depth": f"{metric(page, 'window_depth', max):.0f}", "connections": f"{metric(page, 'connections_opened_total'):.0f}",
+        row |= {"transactions by depth": depths(page), "connections": f"{metric(page, 'connections_opened_total'):.0f}",
                 "deferrals": sum(event["type"] == "deferred" for event in events), "in doubt": doubts,
                 "delivered": len(delivered), "refused": len(ends) - len(delivered),
                 "lost": len(verdict.lost) + len(verdict.damaged), "duplicates": len(verdict.twice)}
