@@ -127,7 +127,9 @@ Task<Result<std::string_view>> TlsStream::read() {
             broken_ = true;
             std::string why = "read: " + connection_.error();
             if (!writing_) co_await flush();
-            co_return failure(Errc::protocol, std::move(why));
+            // Nothing of the peer's words has come through: a cut, and not words that make no
+            // sense. Exim says in the clear why it closes a connection.
+            co_return failure(Errc::reset, std::move(why));
         }
         if (connection_.output_bytes() > unsent_max) {
             broken_ = true;

@@ -84,6 +84,7 @@ bool Window::probe_is_due() const {
 bool Window::spent() const {
     const uint32_t limits[] = {plan_.messages_max, traits_->messages_max, host_.messages_max};
     return refused_in_a_row_ >= refused_in_a_row_max ||
+           (counts_resets_ && counted_resets_ >= counted_resets_max) ||
            std::ranges::any_of(limits, [&](uint32_t max) { return max > 0 && begun_ >= max; });
 }
 
@@ -133,8 +134,11 @@ bool Window::goes_whole(const Flight& flight) const {
 
 void Window::open(Flight& flight, Transaction::Pace pace, Place place) {
     using enum Transaction::Pace;
-    // Behind a content Dovecot's submission server needs the RSET; Exim counts them.
-    const bool reset = left_open_ || (place == Place::behind_content && !counts_resets_);
+    // Behind a content Dovecot's submission server needs the RSET; Exim counts them. Among whole
+    // messages nobody knows yet whether the one before was left open, and Exim would keep the next
+    // one under its sender (seen in its -H files).
+    const bool reset =
+        left_open_ || (place == Place::behind_content && (pace == whole || !counts_resets_));
     const bool by_chunk = pace == whole || (pace == grouped && chunks());
     flight.envelope.emplace(flight.mail, host_,
                             reset ? Envelope::Before::reset : Envelope::Before::nothing,
@@ -392,8 +396,8 @@ Task<> Window::take_reply(Flight* flight, Step step) {
     const bool cut_in_depth =
         !result && (something_behind_ || first_behind || flight->depth == Depth::messages);
     // It takes a command behind a content for a fault of ours.
-    const bool behind_refused =
-        result && step == Step::reset && transaction.broken() && flight->depth == Depth::next;
+    const bool behind_refused = result && step == Step::reset && transaction.broken() &&
+                                flight->depth == Depth::next && !counts_resets_;
     if (transaction.lost_its_way() || no_reply || cut_in_depth || behind_refused) trouble(in_use);
 }
 
@@ -464,6 +468,9 @@ void Window::learn(const Flight& flight, const Outcome& outcome) {
     const bool taken = took_it(outcome);
     taken_ += taken;
     refused_in_a_row_ = taken ? 0 : refused_in_a_row_ + 1;
+    // The RSET behind a mail that was taken is free; whole messages have spent it already.
+    const bool pays = transaction.pace() == Transaction::Pace::whole || refused_in_a_row_ > 1;
+    counted_resets_ += !taken && pays;
     if (transaction.full_at() > 0) traits.recipients_max = transaction.full_at();
 
     const Verdict& first = outcome.verdicts.front();

@@ -32,6 +32,9 @@ class Window {
     /// Mails refused in a row; then the connection is given up before the host does it: Exim drops
     /// it after ten RSETs, Postfix slows down after ten errors.
     static constexpr uint32_t refused_in_a_row_max = 8;
+    /// RSETs that Exim holds superfluous, because it has taken no mail since the one before;
+    /// likewise.
+    static constexpr uint32_t counted_resets_max = 8;
     /// Octets of messages without a reply at a time, beyond which no further one is begun.
     static constexpr size_t in_flight_bytes_max = size_t{8} * 1024 * 1024;
     /// Octets of several messages that are gathered for one write.
@@ -99,6 +102,7 @@ class Window {
     size_t gathered_bytes_ = 0;
     uint32_t begun_ = 0, taken_ = 0;  // transactions; those whose content the host took
     uint32_t refused_in_a_row_ = 0;
+    uint32_t counted_resets_ = 0;  // at most, as Exim counts
     std::chrono::nanoseconds round_trip_{};
     bool usable_ = true;
     bool reads_on_ = true;           // replies can still come, and be told apart

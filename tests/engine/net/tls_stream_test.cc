@@ -380,7 +380,7 @@ TEST(TlsStream, ForgedOctetEndsTheConnection) {
     ends.scope.spawn(receive(ends.client, 1, got, error));
     ends.pair.run();
     ASSERT_TRUE(error);
-    EXPECT_EQ(error->code, Errc::protocol);
+    EXPECT_EQ(error->code, Errc::reset);
     ends.scope.spawn(send(ends.client, "more", sent));
     ends.pair.run();
     EXPECT_FALSE(*sent) << "nothing may follow";

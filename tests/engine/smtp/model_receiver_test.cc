@@ -116,6 +116,7 @@ Habits habits_from(std::mt19937& random) {
     habits.keeps_transaction_open = one_in(4);
     habits.goes_on_after_421 = one_in(2);
     habits.counts_resets = one_in(4);
+    habits.says_exim = habits.counts_resets && one_in(2);
     habits.messages_max = one_in(4) ? 1 + random() % 20 : 0;
     habits.refusals_percent = one_in(4) ? 60 : 10;
     habits.cuts_per_mille = one_in(3) ? 20 : one_in(2) ? 2 : 0;
@@ -192,6 +193,30 @@ TEST(Window, LosesNothingAndDoublesOnlyWhatWasInDoubtWhateverTheReceiverDoes) {
     EXPECT_GT(tally.bounced, 500u);
     EXPECT_GT(tally.in_doubt, 20u);
     EXPECT_GT(tally.twice, 5u);
+}
+
+TEST(Window, LeavesAnEximBeforeItHasCountedTooManyResets) {
+    std::mt19937 random(7);
+    const Habits habits{.chunking = true,
+                        .counts_resets = true,
+                        .says_exim = true,
+                        .refusals_percent = 50,
+                        .cuts_per_mille = 0};
+    std::vector<Kept> kept;
+    Campaign campaign(random, kept, 400);
+    const auto traits = std::make_shared<HostTraits>();
+    int connections = 0;
+    for (; connections < 400 && !campaign.done(); ++connections) {
+        ManualClock clock;
+        ModelReceiver receiver(clock, random, habits, kept);
+        Session session(receiver, clock, {});
+        session.plan({.depth = Depth::next}, traits);
+        Scope scope;
+        scope.spawn(converse(&session, &campaign));
+        EXPECT_FALSE(receiver.dropped()) << "connection " << connections;
+    }
+    EXPECT_TRUE(campaign.done());
+    EXPECT_GT(connections, 5) << "no connection came near the limit";
 }
 
 }  // namespace

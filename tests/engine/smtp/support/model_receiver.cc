@@ -6,7 +6,11 @@ namespace engine::testing {
 
 ModelReceiver::ModelReceiver(ManualClock& clock, std::mt19937& random, Habits habits,
                              std::vector<Kept>& kept)
-    : clock_(clock), random_(random), habits_(habits), kept_(kept), outbox_("220 model\r\n") {}
+    : clock_(clock),
+      random_(random),
+      habits_(habits),
+      kept_(kept),
+      outbox_(habits.says_exim ? "220 model ESMTP Exim 4.96\r\n" : "220 model\r\n") {}
 
 Task<Result<std::string_view>> ModelReceiver::read() {
     if (outbox_.empty()) {
@@ -86,8 +90,10 @@ void ModelReceiver::command(const std::string& line) {
 }
 
 void ModelReceiver::reset() {
-    if (habits_.counts_resets && ++resets_ > 10) {
+    const bool counted = habits_.counts_resets && !std::exchange(free_reset_, false);
+    if (counted && ++resets_ > 10) {
         answer("554 Too many nonmail commands");
+        dropped_ = true;
         return die();
     }
     open_ = false;
@@ -152,7 +158,7 @@ void ModelReceiver::judge(const std::string& content) {
         for (const std::string& recipient : recipients_)
             kept_.push_back({sender_, recipient, content});
         ++messages_;
-        resets_ = 0;
+        free_reset_ = true;
         answer("250 kept");
     }
     recipients_.clear();

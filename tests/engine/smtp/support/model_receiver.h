@@ -21,6 +21,7 @@ struct Habits {
     bool keeps_transaction_open = false;     // Exim, after a refused BDAT
     bool goes_on_after_421 = false;          // Exim
     bool counts_resets = false;              // Exim: ten that follow no mail end the connection
+    bool says_exim = false;                  // in its banner
     unsigned messages_max = 0;               // over one connection
     unsigned refusals_percent = 10;
     unsigned cuts_per_mille = 3;  // of all commands: the connection dies there
@@ -40,6 +41,8 @@ class ModelReceiver : public Stream {
     void expires_at(Instant deadline) override { deadline_ = deadline; }
     void close() override {}
     std::string peer() const override { return "192.0.2.1:25"; }
+    /// It has ended the connection because of RSETs.
+    bool dropped() const { return dropped_; }
 
   private:
     bool chance(unsigned per_mille) { return random_() % 1000 < per_mille; }
@@ -64,7 +67,8 @@ class ModelReceiver : public Stream {
     std::vector<std::string> recipients_;
     bool open_ = false, in_data_ = false, behind_content_ = false;
     size_t chunk_left_ = 0;
-    bool in_chunk_ = false, leaving_ = false, dead_ = false;
+    bool in_chunk_ = false, leaving_ = false, dead_ = false, dropped_ = false;
+    bool free_reset_ = true;  // one RSET for each mail that was taken is not counted
     unsigned resets_ = 0, messages_ = 0;
     Instant deadline_{};
 };
