@@ -34,12 +34,12 @@ Result<void> Store::collect(WallTime now) {
 
 Result<void> Store::State::drop_contents() {
     while (true) {
-        const std::vector<JobId> jobs = take_useless(deletes_per_write);
-        if (jobs.empty()) return {};
+        const std::vector<UselessContent> contents = take_useless(deletes_per_write);
+        if (contents.empty()) return {};
         GroupWriter writer(families, {});
-        for (const JobId job : jobs) writer.drop_content(job);
+        for (const UselessContent& content : contents) writer.drop_content(content);
         if (auto written = write(writer.batch(), "drop contents"); !written) {
-            add_useless(jobs);
+            add_useless(contents);
             return written;
         }
     }
@@ -74,7 +74,7 @@ void Store::State::reclaim_blobs(WallTime now) {
 // Contents that were of no more use when the daemon died, or whose job was still coming in then.
 Result<void> Store::State::drop_orphans() {
     if (orphans_dropped) return {};
-    std::vector<JobId> orphans;
+    std::vector<UselessContent> orphans;
     Range rows(*db, family(Family::content), content_key(JobId{0}),
                behind_prefix(content_key(JobId{last_job_at_open})), Range::Caching::pass_through);
     for (; rows.valid(); rows.next()) {
@@ -84,7 +84,7 @@ Result<void> Store::State::drop_orphans() {
         if (!row) return std::unexpected(row.error());
         const bool in_use =
             *row && (*row)->job && (!(*row)->complete(boot) || (*row)->tally.counts.open() > 0);
-        if (!in_use) orphans.push_back(JobId{*number});
+        if (!in_use) orphans.push_back({.job = JobId{*number}});
     }
     if (!rows.status().ok()) return std::unexpected(error(rows.status(), "look for orphans"));
     add_useless(orphans);

@@ -1,6 +1,7 @@
 #include "storage/commit.h"
 
 #include <fmt/format.h>
+#include <rocksdb/perf_level.h>
 
 #include <algorithm>
 
@@ -17,6 +18,7 @@ namespace {
 constexpr size_t group_bytes_max = size_t{512} << 20;
 // How many contents one commit deletes beside its own work.
 constexpr size_t contents_dropped_max = 256;
+constexpr size_t row_bytes_about = 160, event_bytes_about = 384;
 
 // SingleDelete is only sound when a key was put once since it was last deleted. A key twice in a
 // group is a bug of the caller; kept out here, it cannot become a delivery that rises from the dead
@@ -39,6 +41,7 @@ std::optional<Error> repeated_key(std::span<const Batch> group) {
 
 struct GroupSize {
     uint64_t events = 0;
+    size_t bytes = 0;  // of its write batch, about
     int64_t rows = 0;  // put less removed
     uint64_t last_job = 0;
 };
@@ -48,8 +51,13 @@ GroupSize size_of(std::span<const Batch> group) {
         size.events += batch.events.size();
         size.rows +=
             static_cast<int64_t>(batch.puts.size()) - static_cast<int64_t>(batch.removes.size());
-        for (const Job& job : batch.jobs)
+        for (const Job& job : batch.jobs) {
             size.last_job = std::max(size.last_job, static_cast<uint64_t>(job.id));
+            size.bytes += job.content.size() + row_bytes_about;
+        }
+        for (const Delivery& delivery : batch.puts)
+            size.bytes += delivery.vars.size() + delivery.meta.size() + row_bytes_about;
+        size.bytes += batch.events.size() * event_bytes_about + batch.removes.size() * 64;
     }
     return size;
 }
@@ -90,7 +98,13 @@ void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
 }
 
 void GroupWriter::add(const Additions& additions) {
-    for (const auto& [id, row] : additions.jobs) {
+    // In order, because then the memtable need not look for each one's place.
+    std::vector<JobId> jobs;
+    jobs.reserve(additions.jobs.size());
+    for (const auto& [id, row] : additions.jobs) jobs.push_back(id);
+    std::ranges::sort(jobs);
+    for (const JobId id : jobs) {
+        const JobRow& row = additions.jobs.at(id);
         value_.clear();
         row.write(value_);
         const std::string key = number_key(static_cast<uint64_t>(id));
@@ -106,11 +120,12 @@ void GroupWriter::add(const Additions& additions) {
     }
 }
 
-void GroupWriter::drop_content(JobId job) {
+void GroupWriter::drop_content(const UselessContent& content) {
     // Not SingleDelete: a content may be dropped twice, by a commit that failed half way and by
     // collect().
-    batch_.Delete(family(Family::content), content_key(job));
-    batch_.Delete(family(Family::content), large_content_key(job));
+    batch_.Delete(family(Family::content), content_key(content.job));
+    if (!content.small)
+        batch_.Delete(family(Family::content), large_content_key(content.job));
 }
 
 void GroupWriter::put(Family f, const std::string& key) {
@@ -120,14 +135,13 @@ void GroupWriter::put(Family f, const std::string& key) {
 void GroupWriter::put_content(const Job& job) {
     if (job.content.empty()) return;
     const bool large = job.content.size() >= large_content_min;
-    value_.clear();
-    value_.byte(content_version);
-    value_.byte(large ? 1 : 0);
-    if (large)
-        batch_.Put(family(Family::content), large_content_key(job.id), job.content);
-    else
-        value_.raw(job.content);
-    put(Family::content, content_key(job.id));
+    if (large) batch_.Put(family(Family::content), large_content_key(job.id), job.content);
+    const char header[] = {content_version, large ? char{1} : char{0}};
+    const std::string key = content_key(job.id);
+    const rocksdb::Slice keys[] = {key};
+    const rocksdb::Slice values[] = {{header, sizeof header},
+                                     large ? rocksdb::Slice() : rocksdb::Slice(job.content)};
+    batch_.Put(family(Family::content), {keys, 1}, {values, 2});
 }
 
 void GroupWriter::put_delivery(const Delivery& delivery) {
@@ -148,6 +162,9 @@ void GroupWriter::put_idempotency(const IdempotencyRecord& record) {
 Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
                                 uint64_t group_number) {
     CHECK(group_number > 0, "commit groups are counted from 1: 0 marks a delivery as new");
+    // RocksDB's counts of its own steps, by thread: nobody reads them, and each comparison of keys
+    // pays for them.
+    rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
     if (auto refusal = repeated_key(group)) return std::unexpected(std::move(*refusal));
     const GroupSize size = size_of(group);
     const EventLog::Ticket ticket = state_->events->begin(size.events);
@@ -156,15 +173,15 @@ Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
         state_->events->failed(ticket);
         return std::unexpected(pinned.error());
     }
-    GroupWriter writer(state_->families, {state_->boot, shard, group_number});
+    GroupWriter writer(state_->families, {state_->boot, shard, group_number}, size.bytes);
     uint64_t seq = ticket.first;
     for (const Batch& batch : group) {
         writer.add(batch, seq);
         seq += batch.events.size();
     }
     writer.add(additions);
-    const std::vector<JobId> useless = state_->take_useless(contents_dropped_max);
-    for (const JobId job : useless) writer.drop_content(job);
+    const std::vector<UselessContent> useless = state_->take_useless(contents_dropped_max);
+    for (const UselessContent& content : useless) writer.drop_content(content);
 
     const uint64_t bytes = writer.batch().GetDataSize();
     Result<void> written =

@@ -9,12 +9,14 @@ namespace storage {
 
 class GroupWriter {
   public:
-    GroupWriter(std::span<rocksdb::ColumnFamilyHandle* const> families, AcceptMark mark)
-        : families_(families), mark_(mark) {}
+    /// `bytes_expected`: room for the write batch, so that it need not be copied as it grows.
+    GroupWriter(std::span<rocksdb::ColumnFamilyHandle* const> families, AcceptMark mark,
+                size_t bytes_expected = 0)
+        : families_(families), mark_(mark), batch_(bytes_expected) {}
 
     void add(const Batch&, uint64_t first_seq);
     void add(const Additions&);
-    void drop_content(JobId);
+    void drop_content(const UselessContent&);
     rocksdb::WriteBatch& batch() { return batch_; }
 
   private:

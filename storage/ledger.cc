@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "storage/families.h"
 #include "storage/records.h"
 
 namespace storage {
@@ -259,6 +260,7 @@ Additions additions_of(std::span<const Batch> group, uint64_t first_seq, uint32_
                           .reports = job.reports,
                           .tls = job.tls};
             row.boot = boot;
+            row.small_content = job.content.size() < large_content_min;
         }
         for (const JobId id : batch.job_ends) sum.jobs[id].tally.ended = true;
         for (const Event& event : batch.events) {

@@ -65,6 +65,7 @@ struct JobRow {
     static constexpr uint8_t version = 2;  // 2: the job holds envid, ret, reports, tls
     std::optional<Job> job;  // without content
     uint32_t boot = 0;       // in which the job came
+    bool small_content = false;  // of a job that comes; in memory only
     JobTally tally;
 
     void add(JobRow);  // a later operand

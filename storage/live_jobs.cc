@@ -2,6 +2,8 @@
 
 #include <metrics/check.h>
 
+#include <algorithm>
+
 namespace storage {
 
 Result<void> LiveJobs::pin(const Additions& additions) {
@@ -17,10 +19,11 @@ Result<void> LiveJobs::pin(const Additions& additions) {
     return {};
 }
 
-std::vector<JobId> LiveJobs::apply(const Additions& additions) {
-    std::vector<JobId> useless;
+std::vector<UselessContent> LiveJobs::apply(const Additions& additions) {
+    std::vector<UselessContent> useless;
     for (const auto& [id, addition] : additions.jobs)
-        if (apply(id, addition)) useless.push_back(id);
+        if (const auto content = apply(id, addition)) useless.push_back(*content);
+    std::ranges::sort(useless);
     return useless;
 }
 
@@ -38,6 +41,7 @@ Result<void> LiveJobs::pin(JobId id, const JobRow& addition) {
     auto at = shard.entries.find(id);
     if (at == shard.entries.end()) {
         Entry entry;
+        entry.small = addition.small_content;
         if (!addition.job) {  // came with an earlier commit
             auto row = load_(id);
             if (!row) return std::unexpected(row.error());
@@ -65,7 +69,7 @@ void LiveJobs::unpin(JobId id) {
     if (--at->second.pins == 0) forget(shard, at);
 }
 
-bool LiveJobs::apply(JobId id, const JobRow& addition) {
+std::optional<UselessContent> LiveJobs::apply(JobId id, const JobRow& addition) {
     Shard& shard = shard_of(id);
     const std::lock_guard lock(shard.mutex);
     const auto at = shard.entries.find(id);
@@ -79,7 +83,8 @@ bool LiveJobs::apply(JobId id, const JobRow& addition) {
     --entry.pins;
     const bool finished = entry.complete && entry.open == 0;
     const bool by_this = ended > 0 || addition.tally.ended;
-    const bool useless = finished && by_this && entry.known;
+    std::optional<UselessContent> useless;
+    if (finished && by_this && entry.known) useless = {.job = id, .small = entry.small};
     if (finished && entry.pins == 0) forget(shard, at);
     return useless;
 }

@@ -13,6 +13,13 @@
 
 namespace storage {
 
+/// A content that no delivery needs any more. `small`: it surely has no row among the large ones.
+struct UselessContent {
+    JobId job{};
+    bool small = false;
+    auto operator<=>(const UselessContent&) const = default;
+};
+
 class LiveJobs {
   public:
     static constexpr size_t shards = 16;
@@ -23,9 +30,9 @@ class LiveJobs {
 
     /// Before the write. After an error nothing is pinned.
     Result<void> pin(const Additions&);
-    /// After a durable write: adds it up, unpins, and returns the jobs whose content is of no more
-    /// use.
-    std::vector<JobId> apply(const Additions&);
+    /// After a durable write: adds it up, unpins, and returns the contents that are of no more use,
+    /// in the order of their jobs.
+    std::vector<UselessContent> apply(const Additions&);
     /// After a failed write.
     void unpin(const Additions&);
 
@@ -34,6 +41,7 @@ class LiveJobs {
         uint64_t open = 0;
         bool complete = false;  // no more recipients will come
         bool known = false;     // has a row, and so may have a content
+        bool small = false;     // that is not large; false also when nobody remembers
         uint32_t pins = 0;
         std::list<JobId>::iterator age;
     };
@@ -46,7 +54,7 @@ class LiveJobs {
     Shard& shard_of(JobId);
     Result<void> pin(JobId, const JobRow& addition);
     void unpin(JobId);
-    bool apply(JobId, const JobRow& addition);
+    std::optional<UselessContent> apply(JobId, const JobRow& addition);
     static void forget(Shard&, std::unordered_map<JobId, Entry>::iterator);
     static void trim(Shard&);
 

@@ -87,17 +87,17 @@ Result<std::optional<JobRow>> Store::State::job_row(JobId id) const {
     return row;
 }
 
-std::vector<JobId> Store::State::take_useless(size_t limit) {
+std::vector<UselessContent> Store::State::take_useless(size_t limit) {
     const std::lock_guard lock(useless_mutex);
     const size_t count = std::min(limit, useless_contents.size());
     const auto begin = useless_contents.end() - static_cast<ptrdiff_t>(count);
-    std::vector<JobId> taken(begin, useless_contents.end());
+    std::vector<UselessContent> taken(begin, useless_contents.end());
     useless_contents.erase(begin, useless_contents.end());
     contents_dropped += count;
     return taken;
 }
 
-void Store::State::add_useless(std::span<const JobId> jobs) {
+void Store::State::add_useless(std::span<const UselessContent> jobs) {
     if (jobs.empty()) return;
     const std::lock_guard lock(useless_mutex);
     useless_contents.insert(useless_contents.end(), jobs.begin(), jobs.end());

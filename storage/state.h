@@ -50,8 +50,8 @@ struct Store::State {
     rocksdb::Status resume();
     uint64_t log_number() const;
     Result<std::optional<JobRow>> job_row(JobId) const;
-    std::vector<JobId> take_useless(size_t limit);
-    void add_useless(std::span<const JobId>);
+    std::vector<UselessContent> take_useless(size_t limit);
+    void add_useless(std::span<const UselessContent>);
 
     // open.cc
     Result<void> open();
@@ -94,7 +94,7 @@ struct Store::State {
     Ledger ledger;
 
     std::mutex useless_mutex;
-    std::vector<JobId> useless_contents;  // to be deleted with a later batch
+    std::vector<UselessContent> useless_contents;  // to be deleted with a later batch
 
     std::mutex collect_mutex;
     bool orphans_dropped = false;  // once a start; guarded by collect_mutex, as is jobs_from
