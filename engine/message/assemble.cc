@@ -126,7 +126,8 @@ class Assembly {
     void add(std::string_view name, std::string_view text, std::string_view field) {
         std::vector<Piece> pieces = header_template(text, field);
         if (pieces.empty()) return;
-        if (field_kind(name) == FieldKind::mailboxes) check_mailboxes(pieces, field);
+        const bool ours = text.data() == default_to.data();
+        if (field_kind(name) == FieldKind::mailboxes && !ours) check_mailboxes(pieces, field);
         if (field_kind(name) == FieldKind::tokens &&
             longest_literal(pieces) > header_word_octets_max)
             wrong("content.header_too_long", field,
@@ -145,13 +146,15 @@ class Assembly {
     }
 
     void check_mailboxes(const std::vector<Piece>& pieces, std::string_view field) {
+        const bool dynamic = is_dynamic(pieces);
         for (bool truth : {true, false}) {
+            if (!truth && !dynamic) return;  // it would be the same again
             // A placeholder may stand for a name, for an address or for a part of one.
             MailboxList list = parse_mailboxes(sample_of(pieces, truth, "x"));
-            if (!list.problem.empty() && is_dynamic(pieces))
+            if (!list.problem.empty() && dynamic)
                 list = parse_mailboxes(sample_of(pieces, truth, "x@example.invalid"));
             bool nothing = list.mailboxes.empty() && list.group.empty();
-            if (list.problem.empty() && (!nothing || is_dynamic(pieces))) continue;
+            if (list.problem.empty() && (!nothing || dynamic)) continue;
             wrong("content.address_invalid", field,
                   list.problem.empty() ? "no address stands in it"
                                        : "not a list of mailboxes: " + list.problem,

@@ -16,11 +16,17 @@ bool in(unsigned char c, unsigned low, unsigned high) {
     return c >= low && c <= high;
 }
 
+/// Blanks do, too, but for one at the end of a line.
 constexpr auto stands_for_itself = [] {
     std::array<bool, 256> table{};
     for (unsigned c = 33; c <= 126; ++c) table[c] = c != '=';
+    table[' '] = table['\t'] = true;
     return table;
 }();
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
 
 int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -177,15 +183,15 @@ size_t append_quoted_printable(std::string& out, std::string_view text, size_t c
     const auto is_line_end = [&](size_t i) {
         return i == text.size() || text[i] == '\r' || text[i] == '\n';
     };
-    const auto itself = [&](size_t i) {  // a blank does, but at the end of a line
-        const bool blank = text[i] == ' ' || text[i] == '\t';
-        return stands_for_itself[static_cast<unsigned char>(text[i])] ||
-               (blank && !is_line_end(i + 1));
+    const auto itself = [&](size_t i) {
+        return stands_for_itself[static_cast<unsigned char>(text[i])] &&
+               !(is_blank(text[i]) && is_line_end(i + 1));
     };
     while (at < text.size()) {
         size_t run = at;
         size_t run_end = std::min(text.size(), at + quoted_printable_columns - column);
-        while (run < run_end && itself(run)) ++run;
+        while (run < run_end && stands_for_itself[static_cast<unsigned char>(text[run])]) ++run;
+        if (run != at && is_blank(text[run - 1]) && is_line_end(run)) --run;
         if (run != at) {
             out.append(text, at, run - at);
             column += run - at;

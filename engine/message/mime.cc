@@ -114,12 +114,12 @@ MimePart text_part(std::string_view subtype, std::string_view text, std::vector<
                 .pieces = std::move(pieces),
                 .escape = subtype == "html" ? Op::Escape::html : Op::Escape::none};
     if (is_plain(text)) return {.header = header("7bit"), .body = with_crlf(text)};
-    std::string lines = with_crlf(text);
     std::string quoted;
-    append_quoted_printable(quoted, lines, 0);
-    if (quoted.size() <= lines.size() / 57 * 78 + 78)
+    quoted.reserve(text.size() + text.size() / 16);
+    append_quoted_printable(quoted, text, 0);
+    if (quoted.size() <= text.size() / 57 * 78 + 78)
         return {.header = header("quoted-printable"), .body = std::move(quoted)};
-    return {.header = header("base64"), .body = base64_body(lines)};
+    return {.header = header("base64"), .body = base64_body(with_crlf(text))};
 }
 
 std::string encoded_parameter(std::string_view name, std::string_view value) {
