@@ -116,17 +116,23 @@ Task<> Home::load() {
     while (!loads_.empty() && !stopping_) {
         std::vector<storage::QueueId> wanted;
         std::vector<Load> loads;
+        QueueWindow::Jobs known;
         for (; !loads_.empty() && wanted.size() < load_queues; loads_.pop_front()) {
             Queue& target = *queues_.at(loads_.front());
             wanted.push_back(target.id);
-            for (const storage::JobId job : target.window.jobs_missing(load_ahead()))
-                loads.push_back({job, {}, {}});
+            for (const storage::JobId job : target.window.jobs_missing(load_ahead())) {
+                if (auto here = known_job(job))
+                    known.emplace(job, std::move(here));
+                else
+                    loads.push_back({job, {}, {}});
+            }
         }
         std::ranges::sort(loads, {}, &Load::id);
         const auto repeated = std::ranges::unique(loads, {}, &Load::id);
         loads.erase(repeated.begin(), repeated.end());
 
-        const QueueWindow::Jobs jobs = co_await read_jobs(std::move(loads));
+        QueueWindow::Jobs jobs = co_await read_jobs(std::move(loads));
+        jobs.merge(known);
         for (const storage::QueueId id : wanted) {
             Queue& target = *queues_.at(id);
             target.load_wanted = false;

@@ -98,10 +98,20 @@ std::vector<Waiting> QueueWindow::take_due(WallTime now, size_t count) {
 }
 
 void QueueWindow::loaded(const Jobs& jobs) {
+    size_t still_to_see = jobs.size();
+    std::unordered_set<storage::JobId> seen;
     for (auto& [place, waiting] : window_) {
         if (waiting.job) continue;
-        if (const auto found = jobs.find(waiting.delivery.id.job); found != jobs.end())
-            waiting.job = found->second;
+        const storage::JobId job = waiting.delivery.id.job;
+        const auto found = jobs.find(job);
+        if (found == jobs.end()) {
+            // Of what lies behind it nothing can be sent before it; a campaign of single mails
+            // would walk over the whole window for each few of them.
+            if (still_to_see == 0) return;
+            continue;
+        }
+        waiting.job = found->second;
+        if (still_to_see > 0 && seen.insert(job).second) --still_to_see;
     }
 }
 

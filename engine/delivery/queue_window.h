@@ -52,7 +52,8 @@ class QueueWindow {
     bool refilling() const { return refill_from_.has_value(); }
     /// What is due, earliest first, at most `count`. Stops at one whose job is not loaded.
     std::vector<Waiting> take_due(WallTime now, size_t count);
-    /// Gives the loaded jobs to everything that waits for them, in one pass over the window.
+    /// Gives the loaded jobs to what waits for them, up to the first behind them that waits for
+    /// another.
     using Jobs = std::unordered_map<storage::JobId, std::shared_ptr<const JobInfo>>;
     void loaded(const Jobs& jobs);
     /// Of the earliest that have none, at most `count`.
