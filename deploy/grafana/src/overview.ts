@@ -48,7 +48,7 @@ export const overview = dashboard({
       graph('Answer to a submitter', quantiles(node, 'ingest_ack_duration_seconds'),
         { unit: 's', about: 'From the last octet of a submission to its answer, the sync of the disk included.' }),
       graph('Possible duplicates', [line(node.sumRate('in_doubt_total', 'provider'), '{{provider}}')],
-        { unit: 'ops', about: 'Mails whose content went out whole and whose answer never came: the next attempt may make a second copy.' }),
+        { unit: 'ops', about: 'Mails of which nobody knows whether the receiver has them. [in_doubt] decides whether they go again, and make a second copy, or not.' }),
       graph('Disk', [
         line(`sum by (instance) (${node.of('queue_bytes')})`, 'data_dir {{instance}}'),
         line(`sum by (instance) (${node.of('storage_free_bytes')})`, 'free {{instance}}'),

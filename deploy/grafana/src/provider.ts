@@ -40,8 +40,8 @@ export const providers = dashboard({
     ['What limits us', [
       graph('Held back', [line(provider.sumRate('throttled_seconds_total', 'provider, limit'), '{{provider}}: {{limit}}')],
         { unit: 'short', about: 'Sites of the provider that stood still because of a limit, on average.' }),
-      graph('Possible duplicates', [line(provider.sumRate('in_doubt_total', 'provider'), '{{provider}}')],
-        { unit: 'ops', about: 'Content that went out whole and got no answer.' }),
+      graph('Possible duplicates', [line(provider.sumRate('in_doubt_total', 'provider, cause'), '{{provider}}: {{cause}}')],
+        { unit: 'ops', about: 'Nobody knows whether the receiver has the mail. connection: lost before the answer to the content; crash, power: of ours before the record of it.' }),
     ]],
   ],
 });
