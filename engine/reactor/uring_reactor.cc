@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "metrics/check.h"
+#include "metrics/log.h"
 
 namespace engine {
 
@@ -25,8 +26,20 @@ Op& op_of(TimerNode& node) {
 }
 }  // namespace
 
+/// Says once of each jump that the machine's clock is not followed at once.
 WallTime UringReactor::wall() const {
-    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    constexpr std::chrono::nanoseconds worth_a_word = 2s;
+    const auto machine = std::chrono::system_clock::now().time_since_epoch();
+    const WallTime now = wall_.look(std::chrono::steady_clock::now(), machine);
+    const bool lags = std::chrono::abs(wall_.lag()) > worth_a_word;
+    if (lags && !told_of_lag_)
+        metrics::log::warn("clock.jumped",
+                           {{"machine_is_ahead_by", wall_.lag()},
+                            {"hint",
+                             "due times and expiries follow a tenth faster or slower; a "
+                             "restart follows at once"}});
+    told_of_lag_ = lags;
+    return now;
 }
 
 const ReactorStats& UringReactor::stats() const {

@@ -13,6 +13,7 @@
 
 #include "engine/reactor/buffer_pool.h"
 #include "engine/reactor/reactor.h"
+#include "engine/reactor/steady_wall.h"
 
 namespace engine {
 
@@ -152,6 +153,9 @@ class UringReactor final : public Reactor {
     std::atomic<uint32_t> state_{awake};
     std::mt19937_64 random_;
     mutable ReactorStats stats_;
+    mutable SteadyWall wall_{std::chrono::steady_clock::now(),
+                             std::chrono::system_clock::now().time_since_epoch()};
+    mutable bool told_of_lag_ = false;
 };
 
 }  // namespace engine
