@@ -225,7 +225,8 @@ Task<> DeliveryShard::keep_tls_reports() {
             next_forget = parts_.reactor.now() + forget_every;
             co_await tls_reports_.forget();
         }
-        co_await ticks_.wait_until(parts_.reactor.now() + TlsReports::flush_every);
+        // A drain that began meanwhile has told everybody who waited then.
+        if (!draining_) co_await ticks_.wait_until(parts_.reactor.now() + TlsReports::flush_every);
         co_await tls_reports_.flush();
     }
 }
@@ -238,7 +239,8 @@ Task<> DeliveryShard::keep_host_notes() {
             next_forget = parts_.reactor.now() + forget_every;
             co_await host_notes_.forget();
         }
-        co_await ticks_.wait_until(parts_.reactor.now() + HostNotes::save_every);
+        if (!draining_)  // as above
+            co_await ticks_.wait_until(parts_.reactor.now() + HostNotes::save_every);
         co_await host_notes_.save();
     }
 }
@@ -248,6 +250,8 @@ Task<> DeliveryShard::drain(Instant deadline) {
     ticks_.notify_all();
     home_.stop_lending();
     for (auto& [name, site] : sites_) site->drain();
+    // A look-up can take longer than the drain may, and nothing new is begun with its answer.
+    co_await parts_.dns.stop();
     co_await wait_for_sites(deadline);
     for (auto& [name, site] : sites_) site->cut();
     co_await wait_for_sites(parts_.reactor.now() + cut_grace);

@@ -75,9 +75,13 @@ Task<> Home::record(std::vector<Decision> decisions) {
                  {"deliveries", decisions.size()},
                  {"hint", "nothing more is sent until the store takes outcomes again"}});
         storage_failed_ = true;
-        drained_.notify_all();
-        if (stopping_)
-            co_return;  // the rows are as they were: they will be sent again after the restart
+        if (stopping_) {
+            // The rows are as they were: they will be sent again after the restart. Nobody waits
+            // for these any more, also when the store takes the next outcomes.
+            for (const Decision& decision : decisions) lent_.erase(decision.terms.delivery.id);
+            drained_.notify_all();
+            co_return;
+        }
         co_await sleep_for(parts_.reactor, storage_retry);
     }
     storage_failed_ = false;

@@ -40,9 +40,7 @@ class CaresClient final : public DnsClient {
 
     Task<DnsAnswer> query(std::string name, Type type) override;
 
-    /// Ends what is in flight as failed and returns when nothing of it runs any more. Queries after
-    /// it fail at once.
-    Task<> stop();
+    Task<> stop() override;
 
     /// Whether every server is on this host: only then is its word on DNSSEC (the AD bit) worth
     /// anything, and DnsAnswer::authenticated is never set otherwise (RFC 7672 2.1).

@@ -42,6 +42,8 @@ class DnsClient {
     virtual ~DnsClient() = default;
     /// `name` in A-labels. Never fails otherwise than by DnsAnswer::status.
     virtual Task<DnsAnswer> query(std::string name, Type type) = 0;
+    /// Ends what is in flight as failed and returns when nothing of it runs any more. Queries after it fail at once.
+    virtual Task<> stop() = 0;
 };
 
 }  // namespace engine

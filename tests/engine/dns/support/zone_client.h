@@ -29,6 +29,7 @@ class ZoneClient final : public DnsClient {
     }
 
     Task<DnsAnswer> query(std::string name, Type type) override;
+    Task<> stop() override { co_return; }
 
     size_t asked(const std::string& name, Type type) const {
         const auto found = asked_.find({name, type});
