@@ -79,18 +79,15 @@ std::optional<Held> read_held(const storage::Note& note) {
     return in.finished() ? std::optional(std::move(held)) : std::nullopt;
 }
 
-storage::Result<size_t> settle_left_in_doubt(storage::InDoubtFiles& files, storage::Store& store,
-                                             const Settings& settings, metrics::Registry& registry,
-                                             WallTime now) {
-    for (const std::string& damage : files.damage())
-        metrics::log::warn("in_doubt.journal_damaged", {{"what", damage}});
-    std::vector<storage::InDoubt> left = files.left();
+storage::Result<size_t> settle_in_doubt(std::vector<storage::InDoubt> left, DoubtCause cause,
+                                        storage::Store& store, const Settings& settings,
+                                        metrics::Registry& registry, WallTime now,
+                                        std::mt19937_64& random) {
     // A power cut may leave the slot of an earlier try beside that of a later one.
     const auto repeated = std::ranges::unique(left, {}, &storage::InDoubt::key);
     left.erase(repeated.begin(), repeated.end());
 
     ContentMemory memory;
-    std::mt19937_64 random(std::random_device{}());
     OutcomeMetrics metrics(registry);
     size_t settled = 0;
     uint64_t group = 0;
@@ -110,7 +107,7 @@ storage::Result<size_t> settle_left_in_doubt(storage::InDoubtFiles& files, stora
         if (!terms) return std::unexpected(terms.error());
         if (!*terms) continue;
         Decision decision = decide(std::move(**terms), attempt_of(entry), settings, now, random);
-        decision.doubt = files.machine_restarted() ? DoubtCause::power : DoubtCause::crash;
+        decision.doubt = cause;
         decision.own_words = true;
         decisions.push_back(std::move(decision));
         if (decisions.size() < decisions_per_commit) continue;
@@ -121,10 +118,23 @@ storage::Result<size_t> settle_left_in_doubt(storage::InDoubtFiles& files, stora
         metrics::log::warn(
             "in_doubt.found",
             {{"deliveries", settled},
-             {"cause", files.machine_restarted() ? "power" : "crash"},
+             {"cause", to_string(cause)},
              {"transactional", to_string(settings.when_in_doubt(storage::Class::transactional))},
              {"bulk", to_string(settings.when_in_doubt(storage::Class::bulk))}});
     }
+    return settled;
+}
+
+storage::Result<size_t> settle_left_in_doubt(storage::InDoubtFiles& files, storage::Store& store,
+                                             const Settings& settings, metrics::Registry& registry,
+                                             WallTime now) {
+    for (const std::string& damage : files.damage())
+        metrics::log::warn("in_doubt.journal_damaged", {{"what", damage}});
+    const DoubtCause cause = files.machine_restarted() ? DoubtCause::power : DoubtCause::crash;
+    std::mt19937_64 random(std::random_device{}());
+    const auto settled =
+        settle_in_doubt(files.left(), cause, store, settings, registry, now, random);
+    if (!settled) return settled;
     if (files.machine_restarted()) {
         metrics::log::warn(
             "in_doubt.after_power_cut",

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "engine/delivery/outcomes.h"
 #include "metrics/metric.h"
@@ -28,8 +30,14 @@ std::optional<Held> read_held(const storage::Note& note);
 enum class HeldSettled : uint8_t { done, gone, busy, failed };
 
 /// Gives every delivery that was in doubt its event, and its row what [in_doubt] says, in one
-/// commit or a few, and then lets the journals begin. Before any shard runs. Returns how many there
-/// were; after an error the journals are as they were.
+/// commit or a few. Before any shard runs. `left` is in order. Returns how many there were.
+storage::Result<size_t> settle_in_doubt(std::vector<storage::InDoubt> left, DoubtCause cause,
+                                        storage::Store& store, const Settings& settings,
+                                        metrics::Registry& registry, WallTime now,
+                                        std::mt19937_64& random);
+
+/// The same of what the journals of the process before say, and then lets them begin; after an
+/// error they are as they were.
 storage::Result<size_t> settle_left_in_doubt(storage::InDoubtFiles& files, storage::Store& store,
                                              const Settings& settings, metrics::Registry& registry,
                                              WallTime now);
