@@ -22,6 +22,7 @@ struct Acceptance {
     uint32_t boot = 0;
     std::optional<Instant> read;  // the engine was given the last byte of the answer
     bool trusted = true;          // false: the dialogue had gone wrong by then
+    Instant sent{};               // its MAIL
 };
 
 /// One delivery, by its index in its job.
@@ -35,12 +36,14 @@ struct Item {
     bool acknowledged = false;
     uint32_t attempts = 0;
     WallTime due{}, expires{};
+    std::vector<std::pair<Instant, WallTime>> due_before;  // and until when the book knew so
     std::optional<storage::Event::Type> end;
     Instant ended_at{};
     std::vector<Acceptance> acceptances;
     bool refused = false;  // somebody has given a reason to bounce it
     bool lied_to = false;  // a receiver has answered out of step: what was said of it may be wrong
-    uint32_t doubts = 0;   // events that called it in doubt
+    std::vector<Instant> doubts;  // when events called it in doubt
+    bool held = false;            // in doubt, until an operator decides
 };
 
 struct JobBook {
@@ -54,6 +57,7 @@ struct JobBook {
         bool answered = false;
     };
     std::vector<Part> parts;  // that were given to the engine
+    bool lied_to = false;     // its MAIL may have been answered out of step
 };
 
 struct Totals {
@@ -82,8 +86,9 @@ class Book {
     void booted(storage::Store& store);
     /// What was acknowledged and known is still there; what was not, as a whole or not at all.
     void check_restart(storage::Store& store);
-    /// `lost`: outcomes that it knew may not have been kept.
-    void stopped(bool lost);
+    /// `outcomes`: some that it knew may not have been kept; `machine`: nor what was in doubt.
+    enum class Lost : uint8_t { nothing, outcomes, machine };
+    void stopped(Lost lost);
     uint32_t boot() const { return boot_; }
     /// Takes what is new in the store's feed.
     void poll(storage::Store& store);
@@ -94,14 +99,18 @@ class Book {
     /// RCPT, in a transaction whose MAIL was sent at `sent`.
     void tried(Item& item, Link& link, Instant sent);
     /// The index of the new acceptance, for answer_read().
-    size_t took(Item& item, std::shared_ptr<Link> link, bool trusted);
+    size_t took(Item& item, std::shared_ptr<Link> link, bool trusted, Instant sent);
     void answer_read(Item& item, size_t acceptance);
+    /// What is said of mails under this sender may be wrong.
+    void lied_to_sender(std::string_view sender);
+    static std::string sender_of(size_t job) { return fmt::format("b{}@sender.test", job); }
 
     bool all_ended() const { return open_ == 0; }
     size_t open() const { return open_; }
     std::string describe_open() const;
+    WallTime last_expiry() const;  // of what is open
     /// From here on what has that much time left must not expire.
-    void healed(std::chrono::milliseconds life) { healed_ = {world_.wall(), life}; }
+    void healed(std::chrono::milliseconds life) { healed_ = {world_.engine_wall(), life}; }
     const Totals& totals() const { return totals_; }
 
   private:
@@ -120,6 +129,7 @@ class Book {
     uint64_t last_seq() const { return events_.empty() ? 0 : events_.rbegin()->first; }
     std::map<std::string, storage::JobCounts> ledger_;
     uint32_t boot_ = 0;
+    std::set<uint32_t> dark_boots_;   // ended with the machine
     std::set<uint32_t> lossy_boots_;  // ended without having told the store all they knew
     size_t open_ = 0;
     std::optional<std::pair<WallTime, std::chrono::milliseconds>> healed_;

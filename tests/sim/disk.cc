@@ -2,6 +2,7 @@
 
 #include "tests/storage/support/faulty_fs.h"
 #include "tests/storage/support/records.h"
+#include "tests/storage/support/sleepless.h"
 
 namespace sim {
 
@@ -19,6 +20,7 @@ FaultyFs::Operation operation_of(uint64_t choice) {
 struct Disk::State {
     storage::tests::TemporaryDirectory directory;
     std::shared_ptr<FaultyFs> file_system = std::make_shared<FaultyFs>();
+    storage::tests::Sleepless sleepless{file_system};
 };
 
 Disk::Disk() : state_(std::make_unique<State>()) {}
@@ -27,7 +29,13 @@ Disk::~Disk() = default;
 storage::Result<std::unique_ptr<storage::Store>> Disk::open() {
     return storage::Store::open({.data_dir = state_->directory.path() / "data",
                                  .memory_bytes = store_memory,
-                                 .file_system = state_->file_system});
+                                 .file_system = state_->file_system,
+                                 .adjust = [this](auto& options, auto& families) {
+                                     state_->sleepless(options, families);
+                                     // A thread for each table that is opened would be most of a
+                                     // small store's start.
+                                     options.max_file_opening_threads = 1;
+                                 }});
 }
 
 void Disk::cut_power_in_log(uint64_t choice) {
@@ -36,6 +44,18 @@ void Disk::cut_power_in_log(uint64_t choice) {
                                .pass = choice / 2 % operations_ahead,
                                .times = 1,
                                .cuts_power = true});
+}
+
+void Disk::cut_power_at_sync(uint64_t number) {
+    state_->file_system->fail({.operation = FaultyFs::Operation::sync,
+                               .name_part = ".log",
+                               .pass = number - 1,
+                               .times = 1,
+                               .cuts_power = true});
+}
+
+uint64_t Disk::log_syncs() const {
+    return state_->file_system->log_syncs();
 }
 
 void Disk::cut_power() {
@@ -62,6 +82,10 @@ void Disk::fill() {
     state_->file_system->fail({.operation = FaultyFs::Operation::append,
                                .name_part = ".log",
                                .status = rocksdb::IOStatus::NoSpace("injected: disk full")});
+}
+
+uint64_t Disk::faults() const {
+    return state_->file_system->injected();
 }
 
 void Disk::heal() {

@@ -16,6 +16,9 @@ class Disk {
 
     /// The power goes in the middle of one of the next writes or syncs of the log.
     void cut_power_in_log(uint64_t choice);
+    /// At the sync of the log that has this number, from 1.
+    void cut_power_at_sync(uint64_t number);
+    uint64_t log_syncs() const;
     void cut_power();
     bool powered() const;
     /// With no store open.
@@ -26,6 +29,7 @@ class Disk {
     /// come at a time is not the seed's to decide.
     void fill();
     void heal();
+    uint64_t faults() const;  // operations that have failed
 
   private:
     struct State;

@@ -1,6 +1,6 @@
 #include "tests/sim/dns.h"
 
-#include "engine/reactor/sleep.h"
+#include "engine/reactor/yield.h"
 
 namespace sim {
 
@@ -35,12 +35,26 @@ DnsAnswer Zone::answer(const std::string& name, Type type) const {
 }
 
 engine::Task<DnsAnswer> Dns::query(std::string name, Type type) {
-    const Nanoseconds takes =
-        world_.chance(zone_.slow) ? world_.some_time(1s, 20s) : world_.some_time(100us, 50ms);
-    co_await engine::sleep_for(reactor_, takes);
-    if (world_.chance(zone_.failing))
+    const Nanoseconds takes = world_.strikes(Fault::dns_slow, zone_.slow)
+                                  ? world_.some_time(1s, 20s)
+                                  : world_.some_time(100us, 50ms);
+    if (!stopping_) {
+        engine::Op answer{.kind = engine::Op::Kind::sleep, .deadline = reactor_.now() + takes};
+        asking_.insert(&answer);
+        co_await engine::perform(reactor_, answer);
+        asking_.erase(&answer);
+    }
+    if (stopping_)
+        co_return DnsAnswer{.status = DnsAnswer::Status::failed, .error = "the engine is stopping"};
+    if (world_.strikes(Fault::dns_failed, zone_.failing))
         co_return DnsAnswer{.status = DnsAnswer::Status::failed, .error = "SERVFAIL"};
     co_return zone_.answer(name, type);
+}
+
+engine::Task<> Dns::stop() {
+    stopping_ = true;
+    for (engine::Op* answer : asking_) reactor_.cancel(*answer);
+    while (!asking_.empty()) co_await engine::yield(reactor_);
 }
 
 }  // namespace sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,11 +35,14 @@ class Dns final : public engine::DnsClient {
     Dns(World& world, engine::Reactor& reactor, const Zone& zone)
         : world_(world), reactor_(reactor), zone_(zone) {}
     engine::Task<engine::DnsAnswer> query(std::string name, Type type) override;
+    engine::Task<> stop() override;
 
   private:
     World& world_;
     engine::Reactor& reactor_;
     const Zone& zone_;
+    std::set<engine::Op*> asking_;
+    bool stopping_ = false;
 };
 
 }  // namespace sim

@@ -11,14 +11,19 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: sluice-sim --seed N [--print] [--calm]        one seed; --print shows its trace\n"
-    "       sluice-sim --from N --count N [--calm]        seeds in a row; goes on after a failure\n"
-    "       sluice-sim --long MINUTES                     fresh seeds for so long\n"
-    "       sluice-sim-mutants --mutation NAME ...        with a planted bug (mutate.py lists them)\n";
+    "usage: sluice-sim --seed N [--print] [--calm|--moody]  one seed; --print shows its trace\n"
+    "       sluice-sim --seed N --cut-at-sync N [--print]   2,000 mails and a power cut\n"
+    "       sluice-sim --from N --count N [--jobs N]        seeds in a row; goes on after a "
+    "failure\n"
+    "       sluice-sim --power-cuts STRIDE [--seed N]       2,000 mails, a cut at each STRIDE-th "
+    "sync\n"
+    "       sluice-sim --long MINUTES [--jobs N]            fresh seeds for so long\n"
+    "       sluice-sim-mutants --mutation NAME ...          with a planted bug (mutate.py lists "
+    "them)\n";
 
 struct Arguments {
     sim::SeedsOptions seeds{.stop_at_failure = false};
-    uint64_t minutes = 0;
+    uint64_t minutes = 0, power_cuts = 0, cut_at_sync = 0, jobs = 1;
 };
 
 bool number(std::string_view text, uint64_t& value) {
@@ -29,8 +34,12 @@ bool number(std::string_view text, uint64_t& value) {
 bool parse(int argc, char** argv, Arguments& arguments) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        if (word == "--print" || word == "--calm") {
-            (word == "--print" ? arguments.seeds.print : arguments.seeds.calm) = true;
+        if (word == "--print" || word == "--calm" || word == "--moody") {
+            if (word == "--print")
+                arguments.seeds.print = true;
+            else
+                arguments.seeds.weather =
+                    word == "--calm" ? sim::Weather::calm : sim::Weather::moody;
             continue;
         }
         if (++i == argc) return false;
@@ -39,6 +48,12 @@ bool parse(int argc, char** argv, Arguments& arguments) {
             good = number(argv[i], arguments.seeds.first);
         else if (word == "--count")
             good = number(argv[i], arguments.seeds.count);
+        else if (word == "--power-cuts")
+            good = number(argv[i], arguments.power_cuts) && arguments.power_cuts > 0;
+        else if (word == "--cut-at-sync")
+            good = number(argv[i], arguments.cut_at_sync);
+        else if (word == "--jobs")
+            good = number(argv[i], arguments.jobs);
         else if (word == "--long")
             good = number(argv[i], arguments.minutes);
         else if (word == "--mutation")
@@ -57,13 +72,15 @@ bool show(const sim::SeedsReport& report) {
 }
 
 /// Not of the simulation: this is where fresh seeds come from.
-bool run_long(uint64_t minutes) {
+bool run_long(uint64_t minutes, unsigned jobs) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(minutes);
     std::random_device entropy;
     bool good = true;
     while (std::chrono::steady_clock::now() < end) {
         const uint64_t first = (uint64_t{entropy()} << 16) + 1;
-        good = show(sim::run_seeds({.first = first, .count = 200, .stop_at_failure = false})) && good;
+        good = show(sim::run_seeds(
+                   {.first = first, .count = 200, .stop_at_failure = false, .jobs = jobs})) &&
+               good;
     }
     return good;
 }
@@ -76,6 +93,14 @@ int main(int argc, char** argv) {
         std::fputs(usage, stderr);
         return 2;
     }
-    if (arguments.minutes > 0) return run_long(arguments.minutes) ? 0 : 1;
-    return show(sim::run_seeds(arguments.seeds)) ? 0 : 1;
+    sim::SeedsOptions& seeds = arguments.seeds;
+    seeds.jobs = static_cast<unsigned>(arguments.jobs);
+    if (arguments.minutes > 0) return run_long(arguments.minutes, seeds.jobs) ? 0 : 1;
+    if (arguments.power_cuts > 0)
+        return show(sim::run_power_cuts(seeds.first, 1, arguments.power_cuts, seeds.jobs)) ? 0 : 1;
+    if (arguments.cut_at_sync > 0) {
+        seeds.cuts_of_seed = seeds.first;
+        seeds.first = arguments.cut_at_sync;
+    }
+    return show(sim::run_seeds(seeds)) ? 0 : 1;
 }

@@ -10,16 +10,18 @@ namespace {
 struct Planted {
     const char* name;
     uint64_t seeds_max;
+    Weather weather = Weather::rough;
 };
 
 class Mutant : public ::testing::TestWithParam<Planted> {};
 
 TEST_P(Mutant, IsFoundWithinItsSeeds) {
     set_mutation(GetParam().name);
-    const SeedsReport report = run_seeds({.first = 1, .count = GetParam().seeds_max});
+    const SeedsReport report =
+        run_seeds({.first = 1, .count = GetParam().seeds_max, .weather = GetParam().weather});
     set_mutation({});
-    ASSERT_FALSE(report.failed.empty()) << GetParam().name << " was not found in "
-                                        << report.seeds << " seeds";
+    ASSERT_FALSE(report.failed.empty())
+        << GetParam().name << " was not found in " << report.seeds << " seeds";
     const std::string& text = report.failed.front().report;
     const size_t end = text.find("\nseed ");
     const size_t begin = end == std::string::npos ? 0 : text.rfind('\n', end - 1) + 1;
@@ -27,22 +29,23 @@ TEST_P(Mutant, IsFoundWithinItsSeeds) {
                text.substr(begin, end == std::string::npos ? end : end - begin));
 }
 
-INSTANTIATE_TEST_SUITE_P(Planted, Mutant,
-                         ::testing::Values(Planted{"acknowledges before the sync", 100},
-                                           Planted{"answers without a commit", 20},
-                                           Planted{"commits half a group", 20},
-                                           Planted{"drops an event", 20},
-                                           Planted{"forgets the row of a deferral", 20},
-                                           Planted{"leaves the row of what has ended", 20},
-                                           Planted{"ignores the expiry", 20},
-                                           Planted{"one connection too many", 20},
-                                           Planted{"forgets a loan", 20},
-                                           Planted{"reads what is lent", 100},
-                                           Planted{"reads what is still to be announced", 100},
-                                           Planted{"forgets what is left on disk", 100},
-                                           Planted{"doubles a retry", 20},
-                                           Planted{"sends before it is due", 20},
-                                           Planted{"takes 4yz for a success", 20}));
+INSTANTIATE_TEST_SUITE_P(
+    Planted, Mutant,
+    ::testing::Values(Planted{"acknowledges before the sync", 100},
+                      Planted{"answers without a commit", 20}, Planted{"commits half a group", 100},
+                      Planted{"drops an event", 20}, Planted{"forgets the row of a deferral", 20},
+                      Planted{"leaves the row of what has ended", 20},
+                      Planted{"ignores the expiry", 20}, Planted{"one connection too many", 20},
+                      Planted{"forgets a loan", 20},
+                      Planted{"reads what is lent", 30, Weather::moody},
+                      Planted{"reads what is still to be announced", 30, Weather::moody},
+                      Planted{"forgets what is left on disk", 100}, Planted{"doubles a retry", 20},
+                      Planted{"sends before it is due", 20}, Planted{"takes 4yz for a success", 20},
+                      Planted{"loses the due time of a deferral", 20},
+                      Planted{"gives one recipient another's answer", 20},
+                      Planted{"follows a clock that is set at once", 100},
+                      Planted{"sends in the clear what demands TLS", 100},
+                      Planted{"forgets a connection that it closes", 20}));
 
 }  // namespace
 }  // namespace sim

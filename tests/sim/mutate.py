@@ -68,17 +68,41 @@ MUTATIONS = {
         "        if (!{on}) leave_on_disk(key);\n        return false;")],
     "doubles a retry": [(
         "engine/delivery/home_record.cc",
-        "if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});",
+        "if (decision.next)\n        place(owner,",
         "if (decision.next && {on}) {\n"
         "    storage::Delivery twin = *decision.next;\n"
         "    twin.due += std::chrono::milliseconds(1);\n"
-        "    place(owner, {std::move(twin), terms.job});\n"
+        "    place(owner, {std::move(twin), terms.job, nullptr});\n"
         "}\n"
-        "if (decision.next) place(owner, {std::move(*decision.next), std::move(terms.job)});")],
+        "if (decision.next)\n        place(owner,")],
     "sends before it is due": [
         ("engine/delivery/queue_window.cc",
          "if (first->first.first > now || !first->second.job) break;",
          "if (first->first.first > now + std::chrono::seconds({on} ? 3 : 0) || !first->second.job) break;")],
+    "loses the due time of a deferral": [(
+        "engine/delivery/outcomes.cc",
+        "event.next_attempt = next.due;",
+        "event.next_attempt = next.due;\n"
+        "if ({on}) next.due = terms.delivery.due + std::chrono::milliseconds(1);")],
+    "gives one recipient another's answer": [(
+        "engine/smtp/transaction.cc",
+        "const size_t recipient = next_rcpt_++;",
+        "const size_t at = next_rcpt_++;\n"
+        "const size_t recipient = {on} ? (at + 1) % recipients_.size() : at;")],
+    "follows a clock that is set at once": [(
+        "engine/reactor/steady_wall.cc",
+        "offset_ += std::clamp(wanted - offset_, -most, most);",
+        "offset_ += {on} ? wanted - offset_ : std::clamp(wanted - offset_, -most, most);")],
+    "sends in the clear what demands TLS": [(
+        "engine/delivery/introduction.cc",
+        "if (done) done = is_enough(session, demand);",
+        "if (done && !{on}) done = is_enough(session, demand);")],
+    "forgets a connection that it closes": [(
+        "engine/delivery/site_sending.cc",
+        "    open_streams_.erase(listed);\n    connection.stream->close();",
+        "    open_streams_.erase(listed);\n"
+        "    if (!{on}) connection.stream->close();\n"
+        "    else (void)connection.stream.release();")],
     "takes 4yz for a success": [(
         "engine/smtp/transaction.cc",
         "    if (says_yes(reply)) {\n        if (accepted_ == 0",

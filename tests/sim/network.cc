@@ -25,10 +25,10 @@ void Link::write(std::string bytes, std::function<void()> read) {
     while (!bytes.empty()) {
         size_t size = bytes.size();
         if (!network_.calm_ && world.chance(split)) size = 1 + world.draw(size);
-        world.at(later(last_down_), [link = shared_from_this(),
-                                     piece = bytes.substr(0, size)]() mutable {
-            link->arrived(std::move(piece));
-        });
+        world.at(later(last_down_),
+                 [link = shared_from_this(), piece = bytes.substr(0, size)]() mutable {
+                     link->arrived(std::move(piece));
+                 });
         bytes.erase(0, size);
     }
 }
@@ -90,6 +90,7 @@ void Link::send(Op& op) {
     if (end_ == End::reset) return owner_.complete(op, -ECONNRESET);
     CHECK(sender_ == nullptr, "two sends on one socket");
     sender_ = &op;
+    if (!write_goes_on_) write_began_ = network_.world_.now();
     serve_waiters();
 }
 
@@ -110,8 +111,7 @@ void Link::hand_over() {
         in_flight_ -= next.bytes.size();
         if (closed_there_) {
             // Nobody is there any more: the answer is a reset, also after an orderly close.
-            network_.world_.after(latency_,
-                                  [link = shared_from_this()] { link->end(End::reset); });
+            network_.world_.after(latency_, [link = shared_from_this()] { link->end(End::reset); });
         } else if (next.bytes.empty()) {
             peer_->ended();
         } else {
@@ -144,7 +144,7 @@ void Link::serve_waiters() {
     World& world = network_.world_;
     if (receiver_ && !inbox_.empty()) {
         size_t size = std::min(inbox_.size(), Reactor::buffer_bytes);
-        if (!network_.calm_ && world.chance(split)) size = 1 + world.draw(size);
+        if (!network_.calm_ && world.strikes(Fault::short_read, split)) size = 1 + world.draw(size);
         Op& op = *std::exchange(receiver_, nullptr);
         op.buffer = owner_.fill_buffer(inbox_.substr(0, size));
         inbox_.erase(0, size);
@@ -163,18 +163,22 @@ void Link::serve_waiters() {
         for (const iovec& chunk : op.chunks)
             bytes.append(static_cast<const char*>(chunk.iov_base), chunk.iov_len);
         size_t size = std::min(bytes.size(), window());
-        if (!network_.calm_ && world.chance(split)) size = 1 + world.draw(size);
+        if (!network_.calm_ && world.strikes(Fault::short_write, split))
+            size = 1 + world.draw(size);
+        write_goes_on_ = size < bytes.size();
         bytes.resize(size);
         in_flight_ += size;
         network_.bytes_ += size;
         owner_.complete(op, static_cast<int>(size));
-        const Instant sent = world.now();
+        peer_->leaving(bytes);
+        const Instant sent = write_began_;
         while (!bytes.empty()) {
             size_t piece = bytes.size();
             if (!network_.calm_ && world.chance(split)) piece = 1 + world.draw(piece);
-            world.at(later(last_up_),
-                     [link = shared_from_this(), part = Arrival{bytes.substr(0, piece), sent}]()
-                         mutable { link->arrive(std::move(part)); });
+            world.at(later(last_up_), [link = shared_from_this(),
+                                       part = Arrival{bytes.substr(0, piece), sent}]() mutable {
+                link->arrive(std::move(part));
+            });
             bytes.erase(0, piece);
         }
     }
@@ -182,8 +186,7 @@ void Link::serve_waiters() {
 
 // --- Network
 
-Network::Network(World& world, Listener listener)
-    : world_(world), listener_(std::move(listener)) {}
+Network::Network(World& world, Listener listener) : world_(world), listener_(std::move(listener)) {}
 Network::~Network() {
     for (const std::weak_ptr<Link>& weak : all_)
         if (const auto link = weak.lock()) link->peer_.reset();

@@ -24,7 +24,10 @@ class Peer {
   public:
     virtual ~Peer() = default;
     virtual void connected() = 0;
-    /// `sent`: when the engine gave the last of them to its kernel.
+    /// The engine gives them to its kernel; they arrive later, or never.
+    virtual void leaving(std::string_view bytes) = 0;
+    /// `sent`: when the engine began to give the last of them to its kernel, which may have taken
+    /// them much later.
     virtual void bytes(std::string bytes, Instant sent) = 0;
     virtual void ended() = 0;  // the engine closed its side, or reset the connection
 };
@@ -49,7 +52,8 @@ class Link : public std::enable_shared_from_this<Link> {
 
   private:
     friend Network;
-    Link(Network& network, Reactor& reactor, int fd) : network_(network), owner_(reactor), fd_(fd) {}
+    Link(Network& network, Reactor& reactor, int fd)
+        : network_(network), owner_(reactor), fd_(fd) {}
 
     struct Watch {
         uint64_t upto;
@@ -87,6 +91,8 @@ class Link : public std::enable_shared_from_this<Link> {
     Instant last_up_{}, last_down_{};  // arrivals, so that bytes do not overtake each other
     Instant paused_until_{};
     std::deque<Arrival> arrived_;  // with the peer's kernel
+    Instant write_began_{};        // of the engine's; it may take several sends
+    bool write_goes_on_ = false;
     size_t in_flight_ = 0;  // sent, and not taken by the peer
     size_t window_ = 65536;
     std::string inbox_;

@@ -9,6 +9,7 @@
 #include "engine/message/dkim_keyring.h"
 #include "engine/reactor/exchange.h"
 #include "metrics/metric.h"
+#include "storage/in_doubt_journal.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/reactor.h"
 #include "tests/sim/worker.h"
@@ -21,12 +22,16 @@ struct NodeParts {
     Book& book;
     Plan& plan;
     storage::Store& store;
+    /// Slots of the in-doubt journal, by shard: memory that outlives the process.
+    std::vector<std::vector<storage::InDoubtJournal::Slot>>& in_doubt;
     std::function<bool()> after_work;  // of a storage worker, as Worker's `done`
 };
 
 class Node {
   public:
-    explicit Node(NodeParts parts);
+    using Queues = std::vector<std::pair<storage::QueueId, storage::QueueInfo>>;
+    /// `queues`: those that the store has.
+    Node(NodeParts parts, Queues queues);
     ~Node();
 
     /// Gives the job to the intake of that shard, part by part.
@@ -41,8 +46,9 @@ class Node {
     /// Those that would do something now.
     std::vector<Reactor*> runnable() const;
     Instant next_expiry() const;
-    /// After drained(): nothing is left in it.
-    void check_at_rest() const;
+    /// After drained(): nothing is left in it. `lost`: its store had failed, so outcomes that it
+    /// could not record are in doubt.
+    void check_at_rest(bool lost) const;
 
   private:
     struct Shard;

@@ -8,6 +8,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr size_t moody_deliveries = 2000;
+
 std::shared_ptr<engine::Settings> draw_settings(World& world) {
     auto settings = std::make_shared<engine::Settings>();
     settings->node_name = "out.sender.test";
@@ -16,7 +18,21 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
     settings->limits.messages_per_connection =
         world.chance(0.5) ? static_cast<uint32_t>(1 + world.draw(5)) : 100;
     settings->limits.rate_per_second = world.chance(0.2) ? 5 : 0;
-    settings->limits.tls = engine::TlsPolicy::none;
+    using enum engine::TlsPolicy;
+    settings->limits.tls = std::array{none,          none,          none,          opportunistic,
+                                      opportunistic, opportunistic, opportunistic, opportunistic,
+                                      required,      verified}[world.draw(10)];
+    using engine::Depth;
+    settings->limits.depth = std::array{Depth::lock_step, Depth::envelope, Depth::next, Depth::next,
+                                        Depth::messages}[world.draw(5)];
+    settings->limits.window = static_cast<uint32_t>(1 + world.draw(8));
+    if (world.chance(0.3)) settings->limits.next = engine::SessionPlan::Open::at_once;
+    if (world.chance(0.5)) settings->tenants["t0"].weight = 5;
+    if (world.chance(0.4)) {
+        using enum engine::WhenInDoubt;
+        for (engine::WhenInDoubt& policy : settings->in_doubt)
+            policy = std::array{retry, hold, assume_delivered}[world.draw(3)];
+    }
     settings->timeouts = {.connect = 10s,
                           .banner = 20s,
                           .command = 20s,
@@ -28,7 +44,7 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
     settings->idle = milliseconds(1000 + world.draw(20'000));
     settings->retry_schedule = {5s, 15s, 40s};
     settings->expires = 10min;
-    settings->memory_bytes = world.chance(0.2) ? 64 << 10 : 64 << 20;  // small: windows of 16
+    settings->memory_bytes = world.chance(0.4) ? 64 << 10 : 64 << 20;  // small: windows of 16
     settings->free_disk_min = 1 << 20;
     settings->drain = 30s;
     return settings;
@@ -45,7 +61,8 @@ void draw_hosts(Plan& plan, World& world, Book& book, Weather weather) {
             const std::string name = fmt::format("mx{}.{}.test", host, group);
             const std::string ip = fmt::format("10.{}.{}.1", site, host);
             Manners manners = draw_manners(world);
-            plan.hosts.push_back(std::make_unique<Host>(world, book, name, group, manners));
+            plan.hosts.push_back(std::make_unique<Host>(world, book, name, group, manners,
+                                                        plan.settings->limits.tls));
             if (weather == Weather::calm) plan.hosts.back()->heal();
             plan.sites.back().push_back(plan.hosts.back().get());
             plan.by_ip[ip] = plan.hosts.back().get();
@@ -78,18 +95,24 @@ void draw_domains(Plan& plan, World& world) {
 }
 
 std::string draw_message(World& world, size_t number, bool templated) {
-    std::string text = fmt::format("From: News <news@sender.test>\r\nSubject: job {}\r\n\r\n"
-                                   "job:{};\r\n",
-                                   number, number);
+    std::string text = fmt::format(
+        "From: News <news@sender.test>\r\nSubject: job {}\r\n\r\n"
+        "job:{};\r\n",
+        number, number);
     if (templated) text += "to:{{to}}\r\n";
     const size_t lines = world.draw(world.chance(0.1) ? 600 : 20);
     for (size_t i = 0; i < lines; ++i)
-        text += std::array{"a line of the mail\r\n", ".dots in front\r\n", ".\r\n", "\r\n",
-                           "QUIT\r\n", "RSET\r\n"}[world.draw(6)];
+        text += std::array{"a line of the mail\r\n",
+                           ".dots in front\r\n",
+                           ".\r\n",
+                           "\r\n",
+                           "QUIT\r\n",
+                           "RSET\r\n"}[world.draw(6)];
     return text + fmt::format("end of {}.\r\n", number);
 }
 
-void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until) {
+/// `recipients`: 0 for as many as it draws.
+void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t recipients = 0) {
     JobPlan job;
     JobBook record;
     record.tenant = fmt::format("t{}", world.draw(3));
@@ -103,7 +126,7 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until) {
         // From the beginning of the run on, so also in the past.
         record.send_at = world.wall() + milliseconds(world.draw(200'000));
     }
-    const size_t recipients = 1 + world.draw(world.chance(0.5) ? 3 : 50);
+    if (recipients == 0) recipients = 1 + world.draw(world.chance(0.5) ? 3 : 50);
     for (uint32_t i = 0; i < recipients; ++i) {
         const std::string& domain = plan.domains[world.draw(plan.domains.size())];
         job.domains.push_back(domain);
@@ -125,30 +148,30 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until) {
         item.job = job.number;
         item.address = Book::address_of(job.number, item.index, job.domains[item.index]);
     }
-    job.sender = fmt::format("b{}@sender.test", job.number);
+    job.sender = Book::sender_of(job.number);
     job.message = draw_message(world, job.number, job.templated);
     plan.jobs.push_back(std::move(job));
 }
 
 void draw_troubles(Plan& plan, World& world) {
-    using Kind = Trouble::Kind;
-    const auto some = [&](Kind kind, size_t most) {
+    const auto some = [&](Fault kind, size_t most) {
         for (size_t left = world.draw(most + 1); left > 0; --left)
-            plan.troubles.push_back(
-                {kind,
-                 Nanoseconds(static_cast<int64_t>(
-                     world.draw(static_cast<uint64_t>(plan.heal_at.count())))),
-                 world.new_seed()});
+            plan.troubles.push_back({kind,
+                                     Nanoseconds(static_cast<int64_t>(
+                                         world.draw(static_cast<uint64_t>(plan.heal_at.count())))),
+                                     world.new_seed()});
     };
     // A restart costs the most real time, so a run has few of them.
-    constexpr std::array restarts{Kind::drain,     Kind::kill,          Kind::kill_at_work,
-                                  Kind::power_cut, Kind::power_at_sync, Kind::disk_error};
+    constexpr std::array restarts{Fault::drain,     Fault::kill,          Fault::kill_at_work,
+                                  Fault::power_cut, Fault::power_at_sync, Fault::disk_error};
     const size_t count = world.draw(3);
     for (size_t i = 0; i < count; ++i) some(restarts[world.draw(restarts.size())], 1);
-    some(Kind::disk_full, 1);
-    some(Kind::host_down, 2);
-    some(Kind::dns_down, 1);
-    some(Kind::new_route, 2);
+    some(Fault::disk_full, 1);
+    some(Fault::host_down, 2);
+    some(Fault::dns_down, 1);
+    some(Fault::new_route, 2);
+    if (world.chance(0.3)) some(Fault::clock_forwards, 1);
+    if (world.chance(0.3)) some(Fault::clock_backwards, 1);
 }
 
 }  // namespace
@@ -161,6 +184,15 @@ Plan draw_plan(World& world, Book& book, Weather weather) {
     draw_hosts(plan, world, book, weather);
     draw_domains(plan, world);
     plan.heal_at = world.some_time(20s, 300s);
+    if (weather == Weather::moody) {
+        plan.heal_at = 60s;
+        for (size_t left = moody_deliveries; left > 0;) {
+            const size_t recipients = world.chance(0.9) ? 1 : std::min<size_t>(left, 50);
+            draw_job(plan, world, book, plan.heal_at / 2, recipients);
+            left -= recipients;
+        }
+        return plan;
+    }
     const size_t jobs = 1 + world.draw(12);
     for (size_t i = 0; i < jobs; ++i) draw_job(plan, world, book, plan.heal_at);
     if (weather == Weather::calm) return plan;

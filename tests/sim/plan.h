@@ -1,5 +1,5 @@
-// Plan: everything that a seed decides beforehand: the settings, the hosts and domains, the jobs and
-// when they come, and what goes wrong when.
+// Plan: everything that a seed decides beforehand: the settings, the hosts and domains, the jobs
+// and when they come, and what goes wrong when.
 #pragma once
 
 #include <memory>
@@ -27,19 +27,7 @@ struct JobPlan {
 };
 
 struct Trouble {
-    enum class Kind : uint8_t {
-        drain,          // an orderly restart
-        kill,           // the process dies between two steps
-        kill_at_work,   // it dies when the disk has done its work, before anybody hears of it
-        power_cut,      // so does the machine: what is not synced may be gone
-        power_at_sync,  // the same in the middle of a commit
-        disk_error,     // a write or a sync of the log fails; restarted later
-        disk_full,      // for a while
-        host_down,      // for a while
-        dns_down,       // for a while
-        new_route       // a domain moves to other hosts
-    };
-    Kind kind{};
+    Fault kind{};
     Nanoseconds at{};
     uint64_t choice = 0;
 };
@@ -59,8 +47,9 @@ struct Plan {
     uint32_t ttl = 60;
 };
 
-/// `calm`: nothing goes wrong from the beginning.
-enum class Weather : uint8_t { rough, calm };
+/// `calm`: nothing goes wrong from the beginning. `moody`: receivers do as they like and many more
+/// mails come at once, but nothing happens to the node.
+enum class Weather : uint8_t { rough, calm, moody };
 Plan draw_plan(World& world, Book& book, Weather weather);
 
 }  // namespace sim

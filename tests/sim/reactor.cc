@@ -21,6 +21,7 @@ Reactor::Reactor(World& world, Network& network)
     : world_(world),
       network_(network),
       now_(world.now()),
+      wall_(world.now(), world.machine_wall().time_since_epoch()),
       timers_(world.now()),
       random_(world.new_seed()) {}
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/reactor/reactor.h"
+#include "engine/reactor/steady_wall.h"
 #include "tests/sim/world.h"
 
 namespace sim {
@@ -23,7 +24,9 @@ class Reactor final : public engine::Reactor {
     ~Reactor() override;
 
     Instant now() const override { return now_; }
-    WallTime wall() const override { return world_.wall(); }
+    WallTime wall() const override {
+        return wall_.look(world_.now(), world_.machine_wall().time_since_epoch());
+    }
 
     engine::Result<int> open_socket(int family, const engine::SocketAddress* bind_to) override;
     engine::Result<int> listen_on(const engine::SocketAddress& address, int backlog) override;
@@ -63,6 +66,7 @@ class Reactor final : public engine::Reactor {
     World& world_;
     Network& network_;
     Instant now_;
+    mutable engine::SteadyWall wall_;
     engine::TimerWheel timers_;
     std::deque<std::coroutine_handle<>> ready_;
     std::vector<engine::Source*> sources_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/delivery/settings.h"
 #include "tests/sim/book.h"
 #include "tests/sim/network.h"
 #include "tests/sim/world.h"
@@ -18,6 +19,10 @@ namespace sim {
 struct Manners {
     bool pipelining = true, chunking = false, eight_bit = true;
     bool swallows_behind_dot = false;
+    /// What comes of STARTTLS; everything behind `good` keeps the line from getting there.
+    enum class Tls : uint8_t { absent, good, refused, broken, cut, silent, injected };
+    Tls tls = Tls::absent;
+    Nanoseconds tarpit{0};        // for each command, beside its thought
     uint32_t messages_max = 0;    // of a connection; 0: any number
     uint32_t recipients_max = 0;  // of a transaction
     Nanoseconds think{200us}, latency{1ms};
@@ -27,8 +32,10 @@ struct Manners {
     double reads_slowly = 0;
     // of a command
     double reset = 0, close = 0, silent = 0, closing_421 = 0, garbage = 0, extra_reply = 0;
+    double wrong_order = 0;
     double refuse_data = 0;
     // of a content
+    double cut_in_content = 0;  // for each piece of it
     double lost_before_taken = 0, lost_after_taken = 0, silent_after_taken = 0;
     double content_4xx = 0, content_5xx = 0;
     // of a recipient
@@ -38,7 +45,8 @@ Manners draw_manners(World& world);
 
 class Host {
   public:
-    Host(World& world, Book& book, std::string name, std::string group, Manners manners);
+    Host(World& world, Book& book, std::string name, std::string group, Manners manners,
+         engine::TlsPolicy policy);
 
     Answer connect(std::shared_ptr<Link> link);
     void heal();  // from now on it does its best; who is unknown stays unknown
@@ -54,8 +62,9 @@ class Host {
     Book& book_;
     std::string name_, group_;
     Manners manners_;
+    const engine::TlsPolicy policy_;  // of whoever comes
     bool down_ = false;
-    uint64_t salt_;  // who its users are
+    uint64_t salt_;                            // who its users are
     std::map<std::string, Instant> greylist_;  // when each may come again
 };
 

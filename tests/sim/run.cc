@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/delivery/in_doubt.h"
 #include "metrics/check.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/network.h"
@@ -12,8 +13,6 @@ namespace sim {
 
 namespace {
 
-using Kind = Trouble::Kind;
-
 // Everything that was accepted has ended so long after its expiry at the latest, when nothing goes
 // wrong any more: the holds of a site and the time that a stuck connection takes to be given up.
 constexpr auto finish_grace = 3min;
@@ -22,15 +21,11 @@ constexpr auto life_enough = 3min;
 // Of a drain beyond its patience: what was cut comes home, the last commits.
 constexpr auto drain_grace = 12s;
 constexpr auto drain_margin = 4s;  // as in ingest/node_shard.cc
+// How long whoever watches over the node waits before it starts one again that did not.
+constexpr Nanoseconds start_again_after = 2s;
+constexpr size_t in_doubt_slots = 1024;  // of a shard
 // More steps without a millisecond passing are a loop.
 constexpr uint64_t steps_at_a_time_max = 100'000;
-
-const char* name_of(Kind kind) {
-    constexpr std::array names{"drain",      "kill",      "kill at work", "power cut",
-                               "power at sync", "disk error", "disk full",    "host down",
-                               "dns down",   "new route"};
-    return names[static_cast<size_t>(kind)];
-}
 
 const World* current = nullptr;
 
@@ -40,7 +35,7 @@ class Run {
         : options_(options),
           world_(options.seed),
           book_(world_),
-          plan_(draw_plan(world_, book_, options.calm ? Weather::calm : Weather::rough)),
+          plan_(draw_plan(world_, book_, options.weather)),
           network_(world_, [this](const engine::SocketAddress& to, std::shared_ptr<Link> link) {
               return connect(to, std::move(link));
           }) {
@@ -64,15 +59,23 @@ class Run {
 
     Answer connect(const engine::SocketAddress& to, std::shared_ptr<Link> link);
     void start();
+    void start_again();
+    bool settle_in_doubt();
+    void forget_in_doubt();
     void stop(Restart how);
     void drain();
     void schedule();
     void make(const Trouble& trouble);
     bool after_work();
+    /// A node that ends while its disk takes nothing cannot record what it knows.
+    bool outcomes_lost() const { return storage_broke_ || disk_.faults() > faults_at_boot_; }
+    void watch_store();
     void heal();
+    Instant finish_by() const;
     /// One thing happens. False: nothing would before `until`.
     bool step(Instant until);
-    template <class Done> void run_until(Instant until, Done done);
+    template <class Done>
+    void run_until(Instant until, Done done);
     void handle_restart();
 
     const RunOptions options_;
@@ -81,15 +84,18 @@ class Run {
     Plan plan_;
     Network network_;
     Disk disk_;
+    std::vector<std::vector<storage::InDoubtJournal::Slot>> in_doubt_;  // by shard
     std::unique_ptr<storage::Store> store_;
     std::unique_ptr<Node> node_;
+    metrics::Registry registry_;       // of what happens before a node runs
     Restart restart_ = Restart::none;  // that is due
+    Restart last_stop_ = Restart::none;
     bool kill_after_work_ = false;
     bool storage_broke_ = false;  // in this boot
+    uint64_t faults_at_boot_ = 0;
     bool healed_ = false;
-    Instant began_{};
+    Instant began_{}, booted_at_{};
     uint64_t steps_ = 0;
-    std::map<std::string, uint64_t> troubles_;
 };
 
 Answer Run::connect(const engine::SocketAddress& to, std::shared_ptr<Link> link) {
@@ -102,19 +108,72 @@ Answer Run::connect(const engine::SocketAddress& to, std::shared_ptr<Link> link)
 }
 
 void Run::start() {
+    const uint64_t faults_before = disk_.faults();
     auto opened = disk_.open();
     if (!opened) {
-        world_.fail("a store opens again", opened.error().what);
-        return;
+        // No store opens on a disk that takes nothing; once it does again, it must.
+        if (disk_.faults() == faults_before)
+            return world_.fail("a store opens again", opened.error().what);
+        world_.trace("no start: error {}", static_cast<int>(opened.error().code));
+        return start_again();
     }
     store_ = std::move(*opened);
     storage_broke_ = false;
+    world_.clock_begins();
+    booted_at_ = world_.now();
+    faults_at_boot_ = disk_.faults();
     world_.trace("boot");
     book_.booted(*store_);
     book_.check_restart(*store_);
     if (world_.failure()) return;
-    node_ = std::make_unique<Node>(NodeParts{world_, network_, book_, plan_, *store_,
-                                             [this] { return after_work(); }});
+    storage::Result<Node::Queues> queues = std::unexpected(storage::Error{});
+    if (settle_in_doubt()) queues = store_->queues();
+    if (!queues) {
+        if (disk_.faults() == faults_before)
+            return world_.fail("a store that opens can be used", queues.error().what);
+        store_.reset();
+        return start_again();
+    }
+    node_ = std::make_unique<Node>(NodeParts{world_, network_, book_, plan_, *store_, in_doubt_,
+                                             [this] { return after_work(); }},
+                                   std::move(*queues));
+}
+
+/// Whoever watches over the node sees that it did not start.
+void Run::start_again() {
+    if (!disk_.powered()) disk_.restore_power(world_.new_seed());
+    world_.after(start_again_after, [this] { start(); });
+}
+
+/// As the daemon does it before any shard runs (ingest/daemon.cc).
+bool Run::settle_in_doubt() {
+    std::vector<storage::InDoubt> left;
+    for (const auto& slots : in_doubt_) {
+        storage::InDoubtLeft of_shard = storage::read_slots(slots);
+        if (of_shard.damaged > 0)
+            world_.fail("the journal is whole", fmt::format("{} slots are not", of_shard.damaged));
+        left.insert(left.end(), of_shard.entries.begin(), of_shard.entries.end());
+    }
+    std::ranges::sort(left);
+    std::mt19937_64 random(world_.new_seed());
+    const auto cause =
+        last_stop_ == Restart::power ? engine::DoubtCause::power : engine::DoubtCause::crash;
+    const auto settled = engine::settle_in_doubt(std::move(left), cause, *store_, *plan_.settings,
+                                                 registry_, world_.wall(), random);
+    if (!settled) return false;
+    book_.poll(*store_);
+    in_doubt_.clear();
+    for (engine::ShardId shard = 0; shard < plan_.shards; ++shard)
+        in_doubt_.emplace_back(in_doubt_slots);
+    return true;
+}
+
+/// The machine dies: the disk has the journal as it was some moments before.
+void Run::forget_in_doubt() {
+    const double kept = std::array{0.0, 0.5, 1.0}[world_.draw(3)];
+    for (auto& slots : in_doubt_)
+        for (auto& slot : slots)
+            if (slot.seal != 0 && !world_.chance(kept)) slot.seal = 0;
 }
 
 /// After each piece of work on a store.
@@ -141,56 +200,68 @@ void Run::schedule() {
     for (const Trouble& trouble : plan_.troubles)
         world_.at(began_ + trouble.at, [this, &trouble] { make(trouble); });
     world_.at(began_ + plan_.heal_at, [this] { heal(); });
+    watch_store();
 }
 
 void Run::make(const Trouble& trouble) {
     if (!node_ || node_->draining() || healed_) return;
-    ++troubles_[name_of(trouble.kind)];
+    world_.count(trouble.kind);
     world_.trace("trouble: {}", name_of(trouble.kind));
     const Nanoseconds length = world_.some_time(1s, 40s);
     switch (trouble.kind) {
-        case Kind::drain:
+        case Fault::drain:
             return drain();
-        case Kind::kill:
+        case Fault::kill:
             restart_ = Restart::kill;
             return;
-        case Kind::kill_at_work:
+        case Fault::kill_at_work:
             kill_after_work_ = true;
             return;
-        case Kind::power_cut:
+        case Fault::power_cut:
             restart_ = Restart::power;
             return;
-        case Kind::power_at_sync:
+        case Fault::power_at_sync:
             return disk_.cut_power_in_log(trouble.choice);
-        case Kind::disk_error:
+        case Fault::disk_error:
             disk_.fail_log(trouble.choice);
-            world_.after(length, [this] {
-                // An operator sees that it takes no writes any more, and starts it again.
-                if (node_ && !node_->draining() && storage_broke_) drain();
-            });
             return;
-        case Kind::disk_full:
+        case Fault::disk_full:
             disk_.fill();
             world_.after(length, [this] { disk_.heal(); });
             return;
-        case Kind::host_down: {
+        case Fault::host_down: {
             Host* host = plan_.hosts[trouble.choice % plan_.hosts.size()].get();
             host->down(true);
             world_.after(length, [host] { host->down(false); });
             return;
         }
-        case Kind::dns_down:
+        case Fault::dns_down:
             plan_.zone.failing = 1;
             world_.after(length, [this] { plan_.zone.failing = 0; });
             return;
-        case Kind::new_route: {
+        case Fault::clock_forwards:
+        case Fault::clock_backwards: {
+            const auto by =
+                std::chrono::floor<std::chrono::milliseconds>(world_.some_time(1s, 24h));
+            return world_.jump(trouble.kind == Fault::clock_forwards ? by : -by);
+        }
+        case Fault::new_route: {
             std::vector<std::string> names;
             for (const Host* host : plan_.sites[trouble.choice % plan_.sites.size()])
                 names.push_back(host->name());
             plan_.zone.mx(plan_.domains.front(), std::move(names), plan_.ttl);
             return;
         }
+        default:
+            CHECK(false, "a trouble that nobody can make");
     }
+}
+
+/// An operator sees now and then whether the store takes no writes any more, and starts it again.
+void Run::watch_store() {
+    if (healed_) return;
+    if (node_ && !node_->draining() && storage_broke_) drain();
+    world_.after(world_.some_time(1s, 40s), [this] { watch_store(); });
 }
 
 void Run::heal() {
@@ -201,7 +272,9 @@ void Run::heal() {
     network_.heal();
     disk_.heal();
     kill_after_work_ = false;
-    book_.healed(life_enough);
+    if (world_.jumped() != 0ms) world_.jump(-world_.jumped());
+    // So much mail at once may take the hosts longer than it has to live.
+    if (options_.weather != Weather::moody) book_.healed(life_enough);
     if (node_ && !node_->draining() && storage_broke_) drain();
 }
 
@@ -219,20 +292,22 @@ void Run::drain() {
 
 void Run::stop(Restart how) {
     if (how == Restart::clean) {
-        node_->check_at_rest();
+        node_->check_at_rest(outcomes_lost());
         if (world_.failure()) {
             node_->die();
             bury(std::move(node_));
         }
-        book_.stopped(storage_broke_);
+        book_.stopped(outcomes_lost() ? Book::Lost::outcomes : Book::Lost::nothing);
         node_.reset();
     } else {
         node_->die();
         bury(std::move(node_));
-        book_.stopped(true);
+        book_.stopped(how == Restart::power ? Book::Lost::machine : Book::Lost::outcomes);
     }
     world_.trace("stopped");
+    last_stop_ = how;
     if (how == Restart::power) disk_.cut_power();
+    if (how == Restart::power) forget_in_doubt();
     store_.reset();
     if (how == Restart::power) disk_.restore_power(world_.new_seed());
     kill_after_work_ = false;
@@ -247,17 +322,16 @@ void Run::handle_restart() {
 
 bool Run::step(Instant until) {
     ++steps_;
-    const std::vector<Reactor*> runnable = node_->runnable();
+    const std::vector<Reactor*> runnable = node_ ? node_->runnable() : std::vector<Reactor*>();
     const auto event = world_.next_event();
     const bool event_is_due = event && *event <= world_.now();
     if (!runnable.empty() && !(event_is_due && world_.chance(0.5))) {
         runnable[world_.draw(runnable.size())]->turn(until);
         // A turn takes its time, now and then a long one.
-        world_.move_to(world_.now() +
-                       world_.some_time(1us, world_.chance(0.01) ? 20ms : 100us));
+        world_.move_to(world_.now() + world_.some_time(1us, world_.chance(0.01) ? 20ms : 100us));
         return true;
     }
-    const Instant expiry = node_->next_expiry();
+    const Instant expiry = node_ ? node_->next_expiry() : Instant::max();
     const Instant next = std::min(event.value_or(Instant::max()), expiry);
     if (next > until) {
         world_.move_to(until);
@@ -270,10 +344,11 @@ bool Run::step(Instant until) {
     return true;
 }
 
-template <class Done> void Run::run_until(Instant until, Done done) {
+template <class Done>
+void Run::run_until(Instant until, Done done) {
     Instant seen = world_.now();
     uint64_t steps = 0;
-    while (!world_.failure() && node_ && !done() && step(until)) {
+    while (!world_.failure() && !done() && step(until)) {
         handle_restart();
         if (world_.now() > seen + 1ms) {
             seen = world_.now();
@@ -284,31 +359,34 @@ template <class Done> void Run::run_until(Instant until, Done done) {
     }
 }
 
+/// Until then everything has ended; nothing may live longer than its expiry.
+Instant Run::finish_by() const {
+    const Instant well_since = std::max(began_ + plan_.heal_at, booted_at_);
+    if (book_.all_ended()) return world_.now() + finish_grace;
+    Nanoseconds left = book_.last_expiry() - world_.engine_wall();
+    if (left > 0ns) left = left * 10 / 9;  // its clock may run a tenth slower
+    return std::max(world_.now() + left, well_since) + finish_grace;
+}
+
 RunResult Run::run() {
     began_ = world_.now();
     world_.trace("seed {}: {} shards, {} hosts, {} domains, {} jobs, {} troubles", options_.seed,
                  plan_.shards, plan_.hosts.size(), plan_.domains.size(), plan_.jobs.size(),
                  plan_.troubles.size());
+    if (options_.cut_at_sync > 0) disk_.cut_power_at_sync(options_.cut_at_sync);
     start();
     schedule();
     run_until(began_ + plan_.heal_at + 1s, [] { return false; });
-    // Until the last one has ended; none may live longer than its expiry.
-    Instant last = world_.now();
-    for (const JobPlan& job : plan_.jobs) {
-        const JobBook& record = book_.job(job.number);
-        Instant due = began_ + job.at;
-        if (record.send_at)
-            due = std::max(due, world_.now() + (*record.send_at - world_.wall()));
-        last = std::max(last, due + record.expires_in);
-    }
-    const auto done = [this] { return book_.all_ended() && restart_ == Restart::none; };
-    run_until(last + finish_grace, done);
+    const auto done = [this] { return node_ && book_.all_ended() && restart_ == Restart::none; };
+    // A restart may have begun with another clock: then that one counts.
+    while (!world_.failure() && !done() && world_.now() < finish_by()) run_until(finish_by(), done);
     if (!world_.failure() && !done())
-        world_.fail("everything ends", fmt::format("{} are open: {}", book_.open(),
-                                                   book_.describe_open()));
+        world_.fail("everything ends",
+                    fmt::format("{} are open: {}", book_.open(), book_.describe_open()));
     if (!world_.failure()) {
         drain();
-        run_until(world_.now() + 2 * plan_.settings->drain, [this] { return node_->drained(); });
+        run_until(world_.now() + 2 * plan_.settings->drain,
+                  [this] { return restart_ == Restart::none; });
         // The store is opened once more: it holds what the last node left.
         if (!world_.failure()) handle_restart();
     }
@@ -320,8 +398,10 @@ RunResult Run::run() {
                      .simulated = world_.now() - began_,
                      .totals = book_.totals(),
                      .connections = network_.connections(),
-                     .restarts = book_.boot() - 1,
-                     .troubles = troubles_};
+                     .restarts = book_.boot() - 1};
+    world_.count(Fault::disk_operation, disk_.faults());
+    result.faults = world_.faults();
+    result.log_syncs = disk_.log_syncs();
     if (result.failure) result.last_lines = world_.last_lines();
     if (node_) {
         node_->die();

@@ -3,19 +3,20 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 
 #include "tests/sim/book.h"
+#include "tests/sim/plan.h"
 #include "tests/sim/world.h"
 
 namespace sim {
 
 struct RunOptions {
     uint64_t seed = 1;
-    bool calm = false;   // without troubles
-    bool print = false;  // the whole trace, as it happens
+    Weather weather = Weather::rough;
+    uint64_t cut_at_sync = 0;  // the power goes at that sync of the log; 0: as the seed says
+    bool print = false;        // the whole trace, as it happens
 };
 
 struct RunResult {
@@ -26,7 +27,8 @@ struct RunResult {
     Nanoseconds simulated{};
     Totals totals;
     uint64_t connections = 0, restarts = 0;
-    std::map<std::string, uint64_t> troubles;  // that were made, by kind
+    FaultCounts faults{};
+    uint64_t log_syncs = 0;
 };
 
 RunResult run(const RunOptions& options);

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <list>
 #include <memory>
 
 #include "metrics/check.h"
@@ -17,10 +18,12 @@
 #if __has_feature(address_sanitizer)
 #include <sanitizer/lsan_interface.h>
 #define SIM_LEAK_CHECK() __lsan_do_recoverable_leak_check()
+#define SIM_BUILD_KIND "asan"
 #endif
 #endif
 #ifndef SIM_LEAK_CHECK
 #define SIM_LEAK_CHECK() 0
+#define SIM_BUILD_KIND "release"
 #endif
 
 namespace sim {
@@ -33,10 +36,15 @@ constexpr unsigned seconds_per_seed_max = 120;  // of real time: then it hangs
 /// What a child tells while it works; in memory that both see.
 struct Shared {
     uint64_t seed;
-    uint64_t seeds, steps, connections, troubles, restarts;
+    uint64_t seeds, steps, connections, restarts, log_syncs, trace_hashes;
     int64_t simulated;
     Totals totals;
+    FaultCounts faults;
 };
+
+void add(FaultCounts& sum, const FaultCounts& one) {
+    for (size_t i = 0; i < fault_kinds; ++i) sum[i] += one[i];
+}
 
 void add(Totals& sum, const Totals& one) {
     sum.deliveries += one.deliveries;
@@ -51,12 +59,24 @@ void add(Totals& sum, const Totals& one) {
     sum.events += one.events;
 }
 
-std::string how_to_repeat(uint64_t seed, const SeedsOptions& options) {
-    std::string command = fmt::format("{} --seed {} --print",
-                                      mutation().empty() ? "build/release/tests/sluice-sim"
-                                                         : "build/release/tests/sluice-sim-mutants",
-                                      seed);
-    if (options.calm) command += " --calm";
+/// `number`: of a seed, or of a cut.
+RunOptions run_of(uint64_t number, const SeedsOptions& options) {
+    RunOptions one{.seed = number, .weather = options.weather, .print = options.print};
+    if (options.cuts_of_seed == 0) return one;
+    one.seed = options.cuts_of_seed;
+    one.weather = Weather::moody;
+    one.cut_at_sync = options.first + (number - options.first) * options.stride;
+    return one;
+}
+
+std::string how_to_repeat(const RunOptions& one) {
+    const std::string program = mutation().empty() ? "sluice-sim" : "sluice-sim-mutants";
+    std::string command =
+        fmt::format("deploy/build.sh {0} {1} && build/{0}/tests/{1} --seed {2} --print",
+                    SIM_BUILD_KIND, program, one.seed);
+    if (one.weather == Weather::moody && one.cut_at_sync == 0) command += " --moody";
+    if (one.weather == Weather::calm) command += " --calm";
+    if (one.cut_at_sync > 0) command += fmt::format(" --cut-at-sync {}", one.cut_at_sync);
     if (!mutation().empty()) command += fmt::format(" --mutation '{}'", mutation());
     return command;
 }
@@ -75,13 +95,15 @@ int work(Shared& shared, const SeedsOptions& options, uint64_t first, uint64_t c
     for (uint64_t seed = first; seed < first + count && !failed; ++seed) {
         ::alarm(seconds_per_seed_max);
         shared.seed = seed;
-        const RunResult result = run({.seed = seed, .calm = options.calm, .print = options.print});
+        const RunResult result = run(run_of(seed, options));
         ++shared.seeds;
         shared.steps += result.steps;
         shared.connections += result.connections;
         shared.restarts += result.restarts;
+        shared.log_syncs += result.log_syncs;
+        shared.trace_hashes += result.trace_hash;
         shared.simulated += result.simulated.count();
-        for (const auto& [kind, times] : result.troubles) shared.troubles += times;
+        add(shared.faults, result.faults);
         add(shared.totals, result.totals);
         if (!result.failure) continue;
         failed = true;
@@ -101,59 +123,147 @@ std::string tail_of(std::FILE* file) {
     return text;
 }
 
+/// One process, and the seeds that it runs one after the other.
+class Child {
+  public:
+    Child(const SeedsOptions& options, uint64_t first, uint64_t count)
+        : options_(options), first_(first), end_(first + count) {
+        void* const memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
+                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(memory != MAP_FAILED, "no memory to share");
+        shared_ = static_cast<Shared*>(memory);
+        start();
+    }
+    ~Child() { ::munmap(shared_, sizeof(Shared)); }
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+
+    static std::list<Child>::iterator wait_for_one(std::list<Child>& children) {
+        for (;;) {
+            int status = 0;
+            const pid_t pid = ::waitpid(-1, &status, 0);
+            CHECK(pid > 0, "no child process to wait for");
+            const auto ended = std::ranges::find(children, pid, &Child::pid_);
+            if (ended == children.end()) continue;
+            ended->status_ = status;
+            return ended;
+        }
+    }
+
+    bool failed() const { return status_ != 0; }
+    /// Behind the one that failed.
+    bool has_more() const { return shared_->seed + 1 < end_; }
+    void go_on() {
+        first_ = shared_->seed + 1;
+        start();
+    }
+    void add_to(SeedsReport& report) const {
+        report.seeds += shared_->seeds;
+        report.steps += shared_->steps;
+        report.connections += shared_->connections;
+        report.restarts += shared_->restarts;
+        report.log_syncs += shared_->log_syncs;
+        report.trace_hashes += shared_->trace_hashes;
+        report.simulated += Nanoseconds(shared_->simulated);
+        add(report.faults, shared_->faults);
+        add(report.totals, shared_->totals);
+    }
+    FailedSeed failure() const {
+        std::string text = tail_of(output_.get());
+        if (WIFSIGNALED(status_))
+            text += fmt::format("the process died of signal {}{}\n", WTERMSIG(status_),
+                                WTERMSIG(status_) == SIGALRM ? ": it hung" : "");
+        const RunOptions one = run_of(shared_->seed, options_);
+        text +=
+            fmt::format("seed {} failed. To see it again:\n    {}\n", one.seed, how_to_repeat(one));
+        return {one.cut_at_sync > 0 ? one.cut_at_sync : one.seed, std::move(text)};
+    }
+
+  private:
+    void start() {
+        new (shared_) Shared{.seed = first_};
+        output_.reset(std::tmpfile());
+        std::fflush(nullptr);
+        pid_ = ::fork();
+        CHECK(pid_ >= 0, "no child process");
+        if (pid_ != 0) return;
+        if (!options_.print) ::dup2(::fileno(output_.get()), STDERR_FILENO);
+        const int status = work(*shared_, options_, first_, end_ - first_);
+        std::fflush(nullptr);
+        ::_exit(status);
+    }
+
+    const SeedsOptions options_;
+    uint64_t first_, end_;
+    Shared* shared_ = nullptr;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> output_{nullptr, &std::fclose};
+    pid_t pid_ = 0;
+    int status_ = 0;
+};
+
 }  // namespace
 
 SeedsReport run_seeds(const SeedsOptions& options) {
     SeedsReport report;
-    void* const memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(memory != MAP_FAILED, "no memory to share");
+    std::list<Child> children;
+    uint64_t next = options.first;
     const uint64_t end = options.first + options.count;
-    for (uint64_t first = options.first; first < end;) {
-        Shared& shared = *new (memory) Shared{};
-        const uint64_t count = std::min(seeds_per_child, end - first);
-        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), &std::fclose);
-        std::fflush(nullptr);
-        const pid_t child = ::fork();
-        CHECK(child >= 0, "no child process");
-        if (child == 0) {
-            if (!options.print) ::dup2(::fileno(output.get()), STDERR_FILENO);
-            const int status = work(shared, options, first, count);
-            std::fflush(nullptr);
-            ::_exit(status);
+    bool enough = false;
+    while (!children.empty() || (next < end && !enough)) {
+        while (children.size() < std::max(options.jobs, 1U) && next < end && !enough) {
+            const uint64_t count = std::min(seeds_per_child, end - next);
+            children.emplace_back(options, next, count);
+            next += count;
         }
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        report.seeds += shared.seeds;
-        report.steps += shared.steps;
-        report.connections += shared.connections;
-        report.restarts += shared.restarts;
-        report.troubles += shared.troubles;
-        report.simulated += Nanoseconds(shared.simulated);
-        add(report.totals, shared.totals);
-        first = status == 0 ? first + count : shared.seed + 1;
-        if (status == 0) continue;
-        std::string text = tail_of(output.get());
-        if (WIFSIGNALED(status))
-            text += fmt::format("the process died of signal {}{}\n", WTERMSIG(status),
-                                WTERMSIG(status) == SIGALRM ? ": it hung" : "");
-        text += fmt::format("seed {} failed. To see it again:\n    {}\n", shared.seed,
-                            how_to_repeat(shared.seed, options));
-        report.failed.push_back({shared.seed, std::move(text)});
-        if (options.stop_at_failure) break;
+        const auto ended = Child::wait_for_one(children);
+        ended->add_to(report);
+        if (ended->failed()) {
+            report.failed.push_back(ended->failure());
+            enough = options.stop_at_failure;
+            if (!enough && ended->has_more()) {
+                ended->go_on();
+                continue;
+            }
+        }
+        children.erase(ended);
     }
-    ::munmap(memory, sizeof(Shared));
+    std::ranges::sort(report.failed, {}, &FailedSeed::seed);
     return report;
+}
+
+SeedsReport run_power_cuts(uint64_t seed, uint64_t first, uint64_t stride, unsigned jobs) {
+    SeedsReport whole = run_seeds({.first = seed, .weather = Weather::moody});
+    if (!whole.failed.empty()) return whole;
+    const uint64_t count = first > whole.log_syncs ? 0 : (whole.log_syncs - first) / stride + 1;
+    fmt::print("{} deliveries, {} syncs of the log; the power is cut at {} of them\n",
+               whole.totals.deliveries, whole.log_syncs, count);
+    return run_seeds({.first = first,
+                      .count = count,
+                      .stop_at_failure = false,
+                      .jobs = jobs,
+                      .cuts_of_seed = seed,
+                      .stride = stride});
 }
 
 std::string SeedsReport::summary() const {
     return fmt::format(
         "{} seeds, {} failed: {:.1f} h simulated, {} steps, {} deliveries ({} delivered, {} "
-        "bounced, {} expired, {} deferrals), {} connections, {} restarts, {} troubles, {} in doubt, "
-        "{} duplicates at receivers",
+        "bounced, {} expired, {} deferrals), {} connections, {} restarts, {} in doubt, {} "
+        "duplicates "
+        "at receivers; {}",
         seeds, failed.size(), std::chrono::duration<double, std::ratio<3600>>(simulated).count(),
         steps, totals.deliveries, totals.delivered, totals.bounced, totals.expired, totals.deferred,
-        connections, restarts, troubles, totals.in_doubt, totals.duplicates);
+        connections, restarts, totals.in_doubt, totals.duplicates, describe_faults());
+}
+
+std::string SeedsReport::describe_faults() const {
+    std::string text;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < fault_kinds; ++i) {
+        sum += faults[i];
+        if (faults[i] > 0) text += fmt::format(", {} {}", fault_names[i], faults[i]);
+    }
+    return fmt::format("{} faults{}", sum, text);
 }
 
 }  // namespace sim

@@ -36,8 +36,8 @@ void Worker::begin() {
     busy_ = true;
     Job* job = waiting_.front();
     waiting_.pop_front();
-    const Nanoseconds takes =
-        world_.some_time(work_least, world_.chance(slow_work) ? slow_most : work_most);
+    const Nanoseconds takes = world_.some_time(
+        work_least, world_.strikes(Fault::slow_disk, slow_work) ? slow_most : work_most);
     world_.after(takes, [this, job] { work(job); });
 }
 

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -12,11 +13,34 @@ constexpr Instant beginning{std::chrono::hours(1)};
 constexpr WallTime wall_at_beginning{std::chrono::milliseconds(1'795'000'000'000)};
 }  // namespace
 
-World::World(uint64_t seed) : now_(beginning), random_(seed) {}
+World::World(uint64_t seed) : now_(beginning), random_(seed) {
+    clock_begins();
+}
 
-WallTime World::wall() const {
-    return wall_at_beginning + std::chrono::floor<std::chrono::milliseconds>(now_ - beginning) +
-           jumped_;
+std::chrono::sys_time<Nanoseconds> World::machine_wall() const {
+    return wall_at_beginning + (now_ - beginning) + jumped_;
+}
+
+void World::jump(std::chrono::milliseconds by) {
+    const WallTime before = engine_wall();
+    jumped_ += by;
+    clock_was_set_ = true;
+    clock_.push_back({now_, before, machine_wall() - before});
+    trace("the clock is set by {} ms", by.count());
+}
+
+void World::clock_begins() {
+    clock_.push_back({now_, machine_wall(), 0ns});
+}
+
+WallTime World::engine_wall(Instant at) const {
+    const auto next =
+        std::ranges::find_if(clock_, [&](const Stretch& stretch) { return stretch.begin > at; });
+    const Stretch& stretch = next == clock_.begin() ? clock_.front() : *std::prev(next);
+    const Nanoseconds length = at - stretch.begin;
+    const Nanoseconds most = std::max(length, 0ns) / 10;
+    return std::chrono::floor<std::chrono::milliseconds>(stretch.wall + length +
+                                                         std::clamp(stretch.behind, -most, most));
 }
 
 void World::at(Instant when, Work work) {
@@ -48,6 +72,12 @@ bool World::chance(double probability) {
     return draw(steps) < static_cast<uint64_t>(probability * static_cast<double>(steps));
 }
 
+bool World::strikes(Fault fault, double probability) {
+    const bool does = chance(probability);
+    if (does) count(fault);
+    return does;
+}
+
 Nanoseconds World::some_time(Nanoseconds least, Nanoseconds most) {
     const double low = std::log(static_cast<double>(least.count()));
     const double high = std::log(static_cast<double>(most.count()));
@@ -57,10 +87,9 @@ Nanoseconds World::some_time(Nanoseconds least, Nanoseconds most) {
 
 void World::note(std::string line) {
     ++lines_;
-    line = fmt::format("{:>12.6f} {}", std::chrono::duration<double>(now_ - beginning).count(),
-                       line);
-    for (const char c : line)
-        hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    line =
+        fmt::format("{:>12.6f} {}", std::chrono::duration<double>(now_ - beginning).count(), line);
+    for (const char c : line) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
     if (print_) fmt::print(stderr, "{}\n", line);
     last_.push_back(std::move(line));
     if (last_.size() > trace_lines) last_.pop_front();

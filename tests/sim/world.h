@@ -12,8 +12,10 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "engine/reactor/reactor.h"
+#include "tests/sim/faults.h"
 
 namespace sim {
 
@@ -34,9 +36,20 @@ class World {
     explicit World(uint64_t seed);
 
     Instant now() const { return now_; }
-    WallTime wall() const;
-    /// The wall clock jumps; the monotonic one does not notice.
-    void jump(std::chrono::milliseconds by) { jumped_ += by; }
+    WallTime wall() const { return std::chrono::floor<std::chrono::milliseconds>(machine_wall()); }
+    /// The same in nanoseconds.
+    std::chrono::sys_time<Nanoseconds> machine_wall() const;
+    /// The machine's wall clock is set; the monotonic one does not notice.
+    void jump(std::chrono::milliseconds by);
+    /// How far it was set in all.
+    std::chrono::milliseconds jumped() const { return jumped_; }
+
+    // What the engine's clock should say: it begins with the machine's, and follows it a tenth
+    // faster or slower at most. It may notice a jump a second late.
+    std::chrono::milliseconds clock_slack() const { return clock_was_set_ ? 250ms : 2ms; }
+    void clock_begins();  // the node starts
+    WallTime engine_wall() const { return engine_wall(now_); }
+    WallTime engine_wall(Instant at) const;
 
     using Work = std::move_only_function<void()>;
     /// Events of one instant happen in the order in which they were asked for.
@@ -48,11 +61,16 @@ class World {
 
     uint64_t draw(uint64_t below);  // uniform in [0, below)
     bool chance(double probability);
+    /// The same for what goes wrong, which is counted.
+    bool strikes(Fault fault, double probability);
+    void count(Fault fault, uint64_t times = 1) { faults_[static_cast<size_t>(fault)] += times; }
+    const FaultCounts& faults() const { return faults_; }
     /// Small ones are likelier: each magnitude between the two is as likely as the next.
     Nanoseconds some_time(Nanoseconds least, Nanoseconds most);
     uint64_t new_seed() { return random_(); }
 
-    template <class... Args> void trace(fmt::format_string<Args...> format, Args&&... args) {
+    template <class... Args>
+    void trace(fmt::format_string<Args...> format, Args&&... args) {
         note(fmt::format(format, std::forward<Args>(args)...));
     }
     uint64_t trace_hash() const { return hash_; }
@@ -67,8 +85,16 @@ class World {
 
   private:
     void note(std::string line);
+    /// A stretch of the engine's clock: so much is still to be made good at its beginning.
+    struct Stretch {
+        Instant begin;
+        std::chrono::sys_time<Nanoseconds> wall;
+        Nanoseconds behind{0};
+    };
 
     Instant now_;
+    std::vector<Stretch> clock_;
+    bool clock_was_set_ = false;
     std::chrono::milliseconds jumped_{0};
     std::multimap<Instant, Work> events_;
     std::mt19937_64 random_;
@@ -77,6 +103,7 @@ class World {
     uint64_t lines_ = 0;
     bool print_ = false;
     std::optional<Failure> failure_;
+    FaultCounts faults_{};
 };
 
 }  // namespace sim

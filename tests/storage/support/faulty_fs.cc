@@ -166,6 +166,16 @@ uint64_t FaultyFs::operations(Operation operation) const {
     return counts_[static_cast<size_t>(operation)];
 }
 
+uint64_t FaultyFs::injected() const {
+    const std::lock_guard lock(mutex_);
+    return injected_;
+}
+
+uint64_t FaultyFs::log_syncs() const {
+    const std::lock_guard lock(mutex_);
+    return log_syncs_;
+}
+
 void FaultyFs::restore_power(std::mt19937_64& random) {
     const std::lock_guard lock(mutex_);
     for (auto& [directory, changes] : pending_) {
@@ -228,6 +238,7 @@ void FaultyFs::forget_tail(const std::string& name, uint64_t synced, uint64_t se
 IOStatus FaultyFs::begin(Operation operation, const std::string& name) {
     const std::lock_guard lock(mutex_);
     ++counts_[static_cast<size_t>(operation)];
+    if (operation == Operation::sync && name.ends_with(".log")) ++log_syncs_;
     if (cut_at_) {
         uint64_t sum = 0;
         for (const uint64_t count : counts_) sum += count;
@@ -242,6 +253,7 @@ IOStatus FaultyFs::begin(Operation operation, const std::string& name) {
         }
         if (fault.times == 0) continue;
         --fault.times;
+        ++injected_;
         if (fault.cuts_power) powered_ = false;
         return fault.status;
     }
@@ -290,8 +302,9 @@ std::string FaultyFs::save(const std::string& name) {
     if (!std::filesystem::exists(name)) return {};
     const std::lock_guard lock(mutex_);
     std::string link = aside_ + "/" + std::to_string(++saves_);
-    std::filesystem::create_hard_link(name, link);
-    return link;
+    std::error_code gone;  // another thread of RocksDB's may have been faster
+    std::filesystem::create_hard_link(name, link, gone);
+    return gone ? std::string() : link;
 }
 
 IOStatus FaultyFs::NewSequentialFile(const std::string& name, const FileOptions& options,

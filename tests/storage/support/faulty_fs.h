@@ -59,6 +59,8 @@ class FaultyFs final : public rocksdb::FileSystemWrapper {
 
     uint64_t operations() const;  // all that change something, failed ones too
     uint64_t operations(Operation) const;
+    uint64_t injected() const;  // operations that a fault has made fail
+    uint64_t log_syncs() const;
 
     rocksdb::IOStatus NewSequentialFile(const std::string&, const rocksdb::FileOptions&,
                                         std::unique_ptr<rocksdb::FSSequentialFile>*,
@@ -121,6 +123,7 @@ class FaultyFs final : public rocksdb::FileSystemWrapper {
     std::atomic<bool> powered_{true};
     std::optional<uint64_t> cut_at_;
     std::array<uint64_t, operation_count> counts_{};
+    uint64_t injected_ = 0, log_syncs_ = 0;
     std::deque<Fault> faults_;
     std::optional<uint64_t> room_;
     std::map<std::string, uint64_t>
