@@ -20,6 +20,7 @@ struct Listen {
     std::vector<std::string> http, smtp;    // "unix:/path", "127.0.0.1:8025", "tls:0.0.0.0:465"
     std::vector<std::string> smtp_trusted;  // networks whose peers submit without AUTH
     std::string metrics;                    // "ip:port"; empty: none
+    std::string admin_key_sha256;           // 32 octets; empty: operators have no key
 };
 
 /// Of the listeners; what deliveries do is the engine's.

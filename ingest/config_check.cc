@@ -66,10 +66,10 @@ class Checker {
         if (!check_tls("listen.http", address) || !for_strangers(address)) return;
         const bool has_keys = std::ranges::any_of(
             config_.tenants, [](const Tenant& tenant) { return !tenant.api_key_sha256.empty(); });
-        if (has_keys) return;
+        if (has_keys || !config_.listen.admin_key_sha256.empty()) return;
         problem("listen.http",
                 fmt::format("\"{}\" is not loopback, and anybody could submit there", address),
-                "give a [[tenant]] an api_key_sha256");
+                "give a [[tenant]] an api_key_sha256, or set admin_key_sha256");
     }
 
     void check_credential(const Credential& credential) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "ingest/api_error.h"
@@ -20,6 +21,7 @@ struct EventQuery {
     uint64_t limit = EventLimits::events_default;
     std::chrono::milliseconds wait{0};
     uint32_t types = 0;  // a bit per type; 0: all
+    std::optional<storage::WallTime> since;
     std::string campaign, to;
     std::string tenant;  // whose events alone are shown; empty: everybody's
 
@@ -47,7 +49,8 @@ std::expected<uint32_t, std::string> read_types(std::string_view list) {
     return out;
 }
 
-std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request) {
+std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request,
+                                                storage::WallTime now) {
     EventQuery out{.tenant = request.tenant};
     BadRequest bad;
     const auto wrong = [&](const std::string& name, std::string message) {
@@ -65,6 +68,12 @@ std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request) {
             wait
                 ? void(out.wait = std::min<std::chrono::milliseconds>(*wait, EventLimits::wait_max))
                 : wrong(name, wait.error());
+        } else if (name == "since") {
+            const auto ago = parse_duration(value);
+            const auto time = ago ? Parsed<storage::WallTime>(now - *ago) : parse_time(value);
+            time ? void(out.since = *time)
+                 : wrong(name, "is neither a duration, such as 1h, nor a time, such as "
+                               "2026-11-22T10:00:00Z");
         } else if (name == "type") {
             const auto types = read_types(value);
             types ? void(out.types = *types) : wrong(name, types.error());
@@ -75,7 +84,7 @@ std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request) {
         } else {
             bad.errors.push_back({"parameter.unknown", "there is no such parameter",
                                   "?" + name.substr(0, 64),
-                                  "known are: after, limit, wait, type, campaign, to"});
+                                  "known are: after, since, limit, wait, type, campaign, to"});
         }
     }
     if (bad.errors.empty()) return out;
@@ -133,10 +142,20 @@ Task<> fill(EventPage* page, HttpContext* context) {
 }  // namespace
 
 Task<> get_events(HttpConnection& connection, const HttpRequest& request, HttpContext& context) {
-    auto query = read_query(request);
+    auto query = read_query(request, context.intake.now());
     if (!query) co_return co_await connection.answer(to_answer(query.error()));
     EventPage page{.query = *std::move(query)};
     page.cursor = page.query.after;
+    if (page.query.since) {
+        storage::Result<uint64_t> first;
+        co_await context.worker.run(
+            [&] { first = context.store.first_event_since(*page.query.since); });
+        if (!first) {
+            co_return co_await connection.answer(
+                to_answer(503, {"storage.failed", first.error().what, {}, {}}));
+        }
+        page.cursor = std::max(page.cursor, *first - 1);
+    }
     co_await fill(&page, &context);
     if (!page.error.empty()) {
         co_return co_await connection.answer(

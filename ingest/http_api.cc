@@ -6,10 +6,15 @@
 #include <array>
 
 #include "ingest/api_error.h"
+#include "ingest/config_api.h"
+#include "ingest/deliveries_api.h"
 #include "ingest/events_api.h"
 #include "ingest/http_connection.h"
 #include "ingest/in_doubt_api.h"
+#include "ingest/jobs_api.h"
+#include "ingest/live_api.h"
 #include "ingest/messages_api.h"
+#include "ingest/queues_api.h"
 #include "ingest/status_api.h"
 #include "ingest/tls_reports_api.h"
 #include "metrics/log.h"
@@ -28,25 +33,41 @@ enum class For : uint8_t {
 };
 struct Route {
     std::string_view method;
-    std::string_view path;  // one that ends in '/' takes exactly one more segment
+    std::string_view path;  // '*' stands for one segment
     For whom;
     Handler handler;
 };
-constexpr std::array<Route, 10> routes{{{"POST", "/v1/messages", For::tenants, post_messages},
-                                       {"GET", "/v1/events", For::tenants, get_events},
-                                       {"GET", "/v1/status", For::operators, get_status},
-                                       {"GET", "/v1/jobs/", For::tenants, get_job},
-                                       {"GET", "/v1/deliveries/", For::tenants, get_delivery},
-                                       {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
-                                       {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
-                                       {"POST", "/v1/in-doubt/", For::operators, post_in_doubt},
-                                       {"GET", "/healthz", For::anybody, get_health},
-                                       {"GET", "/readyz", For::anybody, get_readiness}}};
+constexpr auto routes = std::to_array<Route>({
+    {"POST", "/v1/messages", For::tenants, post_messages},
+    {"GET", "/v1/events", For::tenants, get_events},
+    {"GET", "/v1/live", For::tenants, get_live},
+    {"GET", "/v1/status", For::operators, get_status},
+    {"GET", "/v1/jobs", For::tenants, get_jobs},
+    {"GET", "/v1/jobs/*", For::tenants, get_job},
+    {"GET", "/v1/deliveries", For::tenants, get_deliveries},
+    {"GET", "/v1/deliveries/*", For::tenants, get_delivery},
+    {"GET", "/v1/queues", For::tenants, get_queues},
+    {"GET", "/v1/sites", For::operators, get_sites},
+    {"GET", "/v1/sites/*", For::operators, get_site},
+    {"GET", "/v1/providers", For::operators, get_providers},
+    {"GET", "/v1/config", For::operators, get_config},
+    {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
+    {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
+    {"POST", "/v1/in-doubt/*", For::operators, post_in_doubt},
+    {"GET", "/healthz", For::anybody, get_health},
+    {"GET", "/readyz", For::anybody, get_readiness},
+});
 
 bool matches(const Route& route, std::string_view path) {
-    if (!route.path.ends_with('/')) return path == route.path;
-    return path.size() > route.path.size() && path.starts_with(route.path) &&
-           path.find('/', route.path.size()) == std::string_view::npos;
+    const size_t star = route.path.find('*');
+    if (star == std::string_view::npos) return path == route.path;
+    const std::string_view before = route.path.substr(0, star),
+                           behind = route.path.substr(star + 1);
+    if (path.size() <= before.size() + behind.size() || !path.starts_with(before) ||
+        !path.ends_with(behind))
+        return false;
+    const size_t length = path.size() - before.size() - behind.size();
+    return !path.substr(before.size(), length).contains('/');
 }
 
 HttpAnswer no_such_path() {
@@ -70,6 +91,7 @@ std::optional<HttpAnswer> refusal(For whom, const HttpConnection& connection, Ht
                         std::ranges::equal(field.substr(0, scheme.size()), scheme, {}, [](char c) {
                             return c >= 'A' && c <= 'Z' ? c | 32 : c;
                         });
+    if (bearer && context.api_keys.is_admin(field.substr(scheme.size()))) return std::nullopt;
     const auto tenant =
         bearer ? context.api_keys.tenant_of(field.substr(scheme.size())) : std::nullopt;
     if (!tenant) {
@@ -86,10 +108,36 @@ std::optional<HttpAnswer> refusal(For whom, const HttpConnection& connection, Ht
         return to_answer(403, {"tenant.forbidden",
                                "this is for the operators of the node",
                                {},
-                               "ask over its Unix socket"});
+                               "ask over its Unix socket, or with the operators' key"});
     }
     request.tenant = *tenant;
     return std::nullopt;
+}
+
+/// Other people's pages, open in an operator's browser, must not speak for him: neither as what
+/// they are nor by a name of theirs that leads here (DNS rebinding). Only browsers send these
+/// fields.
+std::optional<HttpAnswer> browser_refusal(const HttpRequest& request, const HttpContext& context) {
+    const std::string_view from = request.field("sec-fetch-site");
+    const bool foreign = from == "cross-site" || from == "same-site";
+    std::string_view host = request.field("host");
+    if (const size_t colon = host.rfind(':');
+        colon != std::string_view::npos && !host.ends_with(']'))
+        host = host.substr(0, colon);
+    const std::string_view origin = request.field("origin");
+    const bool browser = !from.empty() || !origin.empty();
+    // What older browsers send of a page that is not ours.
+    const bool other_origin =
+        !origin.empty() && !origin.ends_with("//" + std::string(request.field("host")));
+    const bool known = host == "localhost" || host == context.node_name || host.starts_with('[') ||
+                       host.find_first_not_of("0123456789.") == std::string_view::npos;
+    // With keys a foreign name gets nowhere, and a proxy may have one of its own.
+    const bool trusts_names = !context.api_keys.empty();
+    if (!foreign && (trusts_names || !browser || (known && !other_origin))) return std::nullopt;
+    return to_answer(403, {"browser.foreign",
+                           "a page from elsewhere asked for this",
+                           {},
+                           "open pages of this node's at its address or name"});
 }
 
 Task<> dispatch(HttpConnection& connection, HttpRequest& request, HttpContext& context) {
@@ -100,7 +148,8 @@ Task<> dispatch(HttpConnection& connection, HttpRequest& request, HttpContext& c
     for (const Route& route : routes) {
         if (!matches(route, request.path)) continue;
         if (route.method == method) {
-            auto no = refusal(route.whom, connection, request, context);
+            auto no = route.whom == For::anybody ? std::nullopt : browser_refusal(request, context);
+            if (!no) no = refusal(route.whom, connection, request, context);
             if (no) co_return co_await connection.answer(std::move(*no));
             co_return co_await route.handler(connection, request, context);
         }

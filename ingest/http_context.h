@@ -11,6 +11,7 @@
 #include "engine/reactor/shards.h"
 #include "engine/reactor/worker.h"
 #include "ingest/api_keys.h"
+#include "ingest/config.h"
 #include "ingest/idempotency.h"
 #include "ingest/job_json.h"
 #include "ingest/tls_report_json.h"
@@ -18,6 +19,8 @@
 #include "storage/store.h"
 
 namespace ingest {
+
+class LiveDesk;
 
 struct HttpContext {
     engine::Reactor& reactor;
@@ -34,6 +37,8 @@ struct HttpContext {
     std::string node_name;
     std::string version;
     TlsReporter reporter{};
+    const Config* config = nullptr;  // these two: null in tests of what needs none
+    LiveDesk* live = nullptr;
     JobReader reader{};  // its buffers serve one small request after the other
 };
 

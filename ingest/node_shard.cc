@@ -56,7 +56,7 @@ NodeShared::NodeShared(const Config& from, Tls contexts, storage::Store& with,
       exchange(count),
       idempotency(count),
       access{.trusted = networks(from.listen.smtp_trusted), .tls = std::move(contexts.of_us)},
-      api_keys(from.tenants),
+      api_keys(from.tenants, from.listen.admin_key_sha256),
       directory(count),
       shards(count) {}
 
@@ -98,6 +98,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
                  shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
                  shared.tls, shared.in_doubt.journal(id)}),
       key_desk_{shared.idempotency, post_, reads_, shared.store},
+      live_(*reactor_, reads_, shared.store),
       http_{.reactor = *reactor_,
             .post = post_,
             .worker = reads_,
@@ -113,7 +114,9 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
             .version = version,
             .reporter = {.sender = shared.settings->node_name,
                          .organization = shared.config.organization,
-                         .contact = shared.config.contact}},
+                         .contact = shared.config.contact},
+            .config = &shared.config,
+            .live = &live_},
       smtp_{.clock = *reactor_,
             .worker = reads_,
             .intake = delivery_.intake(),
@@ -164,12 +167,16 @@ engine::Result<void> NodeShard::listen(PassedSockets& passed) {
 }
 
 void NodeShard::start(Queues queues) {
+    std::vector<const metrics::Registry*> registries;
+    for (const NodeShard* shard : shared_.shards) registries.push_back(&shard->metrics_);
+    live_.watch(std::move(registries), {post_, shared_.exchange.post(0), shared_.history});
     thread_ = std::make_unique<engine::ShardThread>(
         *reactor_, thread_name("shard", id_), std::nullopt,
         [this, queues = std::move(queues)]() mutable {
             delivery_.start(std::move(queues));
             background_.spawn(publish());
             background_.spawn(write_back());
+            if (id_ == 0) background_.spawn(remember());
             for (auto& [listener, door] : listeners_)
                 listening_.spawn(accept_from(*listener, door));
         });
@@ -294,6 +301,16 @@ Task<> NodeShard::write_back() {
     }
 }
 
+/// The counts of each second, for whoever begins to look.
+Task<> NodeShard::remember() {
+    while (!draining_) {
+        storage::JobCounts totals;
+        co_await reads_.run([&] { totals = shared_.store.totals(); });
+        shared_.history.add(reactor_->wall(), totals);
+        co_await second_.wait_until(reactor_->now() + publish_every);
+    }
+}
+
 engine::DeliveryStatus NodeShard::published() const {
     return {.scheduled = published_.scheduled.load(std::memory_order_relaxed),
             .ready = published_.ready.load(std::memory_order_relaxed),
@@ -331,6 +348,58 @@ Task<engine::HeldSettled> NodeShard::settle_held(engine::Held held, engine::Held
         });
 }
 
+namespace {
+
+/// Questions to a shard; their own frames hold what they need, because they run elsewhere.
+struct QueuesOf {
+    engine::DeliveryShard* shard;
+    engine::QueueQuestion question;
+    Task<engine::QueueOverview> operator()() { co_return co_await shard->queues(question); }
+};
+struct SitesOf {
+    engine::DeliveryShard* shard;
+    engine::SiteQuestion question;
+    Task<engine::SiteOverview> operator()() { co_return co_await shard->sites(question); }
+};
+struct ProvidersOf {
+    engine::DeliveryShard* shard;
+    Task<engine::ProviderOverview> operator()() { co_return co_await shard->providers(); }
+};
+
+}  // namespace
+
+Task<engine::QueueOverview> NodeShard::queues(engine::QueueQuestion question) {
+    engine::QueueOverview sum;
+    for (NodeShard* shard : shared_.shards) {
+        QueuesOf asked{&shard->delivery_, question};
+        sum.add(co_await engine::call(post_, shard->post_, std::move(asked)));
+    }
+    co_return sum;
+}
+
+Task<engine::SiteOverview> NodeShard::sites(engine::SiteQuestion question) {
+    engine::SiteOverview sum;
+    for (NodeShard* shard : shared_.shards) {
+        SitesOf asked{&shard->delivery_, question};
+        auto one = co_await engine::call(post_, shard->post_, std::move(asked));
+        sum.count += one.count;
+        std::ranges::move(one.sites, std::back_inserter(sum.sites));
+    }
+    std::ranges::stable_sort(sum.sites, std::greater{}, &engine::SiteView::work);
+    if (sum.sites.size() > question.limit) sum.sites.resize(question.limit);
+    co_return sum;
+}
+
+Task<engine::ProviderOverview> NodeShard::providers() {
+    engine::ProviderOverview sum;
+    for (NodeShard* shard : shared_.shards) {
+        ProvidersOf asked{&shard->delivery_};
+        const auto one = co_await engine::call(post_, shard->post_, std::move(asked));
+        for (const auto& [name, provider] : one) sum[name].add(provider);
+    }
+    co_return sum;
+}
+
 Task<> NodeShard::drain() {
     draining_ = true;
     second_.notify_all();
@@ -351,6 +420,7 @@ Task<> NodeShard::end_ingest() {
     http_streams_.close_all();
     smtp_.close_all();
     co_await connections_.join();
+    co_await live_.stop();
 }
 
 }  // namespace ingest

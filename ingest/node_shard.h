@@ -20,6 +20,7 @@
 #include "ingest/config.h"
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
+#include "ingest/live_desk.h"
 #include "ingest/loop_metrics.h"
 #include "ingest/open_streams.h"
 #include "ingest/passed_sockets.h"
@@ -52,6 +53,7 @@ struct NodeShared {
     IdempotencyKeys idempotency;
     const SmtpAccess access;
     const ApiKeys api_keys;
+    LiveHistory history;               // of the first shard
     PeerConnections peers;             // of the shard that accepts: the first
     Logins* logins = nullptr;          // likewise; null: nobody can log in
     engine::ShardDirectory directory;  // filled before the first shard starts
@@ -106,6 +108,9 @@ class NodeShard final : engine::Node {
     engine::Task<engine::DeliveryStatus> status() override;
     engine::Task<engine::HeldSettled> settle_held(engine::Held held,
                                                   engine::HeldAnswer answer) override;
+    engine::Task<engine::QueueOverview> queues(engine::QueueQuestion question) override;
+    engine::Task<engine::SiteOverview> sites(engine::SiteQuestion question) override;
+    engine::Task<engine::ProviderOverview> providers() override;
     engine::Task<> accept_from(engine::Listener& listener, Door door);
     Arrival arrival(int fd, Door door);
     void take_connection(Arrival arrived);
@@ -114,6 +119,7 @@ class NodeShard final : engine::Node {
     engine::Task<> serve_arrival(const Arrival* arrived);
     engine::Task<> publish();
     engine::Task<> write_back();
+    engine::Task<> remember();
     engine::Task<> drain();
     engine::Task<> end_ingest();
 
@@ -134,6 +140,7 @@ class NodeShard final : engine::Node {
     std::optional<Logins> logins_;
     std::optional<LoginDesk> login_desk_;
     KeyDesk key_desk_;
+    LiveDesk live_;
     HttpContext http_;
     SmtpServerContext smtp_;
     std::vector<std::pair<std::unique_ptr<engine::Listener>, Door>> listeners_;

@@ -174,6 +174,15 @@ const std::array table = {
             {.check = check_listener},
             "The page for Prometheus; \"\": none.",
             [](T to, V v) { to.config.listen.metrics = std::move(v.text); }},
+    Setting{"listen",
+            "admin_key_sha256",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_sha256, .secret = true},
+            "SHA-256, in hex, of the operators' key for HTTP over TCP: all of the API. The "
+            "Unix socket asks for none.",
+            [](T to, V v) { to.config.listen.admin_key_sha256 = octets_of_hex(v.text); }},
 
     Setting{"tls",
             "certificate",

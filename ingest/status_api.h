@@ -1,4 +1,4 @@
-// What the node says of itself, of a job and of one delivery; and whether it is well.
+// What the node says of itself, and whether it is well.
 #pragma once
 
 #include "ingest/http_connection.h"
@@ -8,10 +8,6 @@ namespace ingest {
 
 engine::Task<> get_status(HttpConnection& connection, const HttpRequest& request,
                           HttpContext& context);
-engine::Task<> get_job(HttpConnection& connection, const HttpRequest& request,
-                       HttpContext& context);
-engine::Task<> get_delivery(HttpConnection& connection, const HttpRequest& request,
-                            HttpContext& context);
 /// 200 as long as the process answers.
 engine::Task<> get_health(HttpConnection& connection, const HttpRequest& request,
                           HttpContext& context);

@@ -143,6 +143,16 @@ void JobRow::add(JobRow later) {
     tally.ranges.add(later.tally.ranges);
 }
 
+JobStatus JobRow::status(uint32_t boot_now) && {
+    JobStatus status;
+    status.complete = complete(boot_now);
+    status.counts = tally.counts;
+    if (status.complete && status.counts.open() == 0)
+        status.finished = tally.last_end.value_or(job->created);
+    status.job = std::move(*job);
+    return status;
+}
+
 void JobRow::write(Writer& out) const {
     out.byte(version);
     out.byte(job ? 1 : 0);

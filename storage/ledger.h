@@ -69,6 +69,8 @@ struct JobRow {
     JobTally tally;
 
     void add(JobRow);  // a later operand
+    /// Of a row that has its job, for those who ask.
+    JobStatus status(uint32_t boot_now) &&;
     bool complete(uint32_t boot_now) const { return tally.ended || boot != boot_now; }
     void write(Writer&) const;
     static std::optional<JobRow> read(std::string_view);

@@ -55,14 +55,7 @@ Result<std::optional<JobStatus>> Store::job(JobId id) {
     auto row = state_->job_row(id);
     if (!row) return std::unexpected(row.error());
     if (!*row || !(*row)->job) return std::nullopt;
-    JobRow& found = **row;
-    JobStatus status;
-    status.complete = found.complete(state_->boot);
-    status.counts = found.tally.counts;
-    if (status.complete && status.counts.open() == 0)
-        status.finished = found.tally.last_end.value_or(found.job->created);
-    status.job = std::move(*found.job);
-    return status;
+    return std::move(**row).status(state_->boot);
 }
 
 Result<std::vector<std::pair<QueueId, QueueInfo>>> Store::queues() {
@@ -137,12 +130,12 @@ Result<std::optional<QueueInfo>> Store::queue(QueueId id) {
     return info;
 }
 
-Result<uint64_t> Store::count_queue(QueueId queue) {
+Result<uint64_t> Store::count_queue(QueueId queue, uint64_t most) {
     const std::string prefix = queue_key(queue);
     Range rows(*state_->db, state_->family(Family::delivery), prefix, behind_prefix(prefix),
                Range::Caching::pass_through);
     uint64_t count = 0;
-    for (; rows.valid(); rows.next()) ++count;
+    for (; rows.valid() && count < most; rows.next()) ++count;
     if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "count a queue"));
     return count;
 }
@@ -171,6 +164,10 @@ uint64_t Store::last_event() const {
 uint64_t Store::first_event() const {
     const uint64_t floor = state_->event_floor.load();
     return floor <= state_->events->readable() ? floor : 0;
+}
+
+Result<uint64_t> Store::first_event_since(WallTime since) {
+    return state_->first_event_since(since);
 }
 
 Result<std::vector<Event>> Store::events_of(DeliveryId id, size_t limit) {
@@ -241,6 +238,13 @@ Result<std::vector<Note>> Store::notes(std::string_view kind, std::string_view p
 Ledger Store::ledger() const {
     const std::lock_guard lock(state_->ledger_mutex);
     return state_->ledger;
+}
+
+JobCounts Store::totals() const {
+    JobCounts sum;
+    const std::lock_guard lock(state_->ledger_mutex);
+    for (const auto& [tenant, counts] : state_->ledger) sum += counts;
+    return sum;
 }
 
 std::pair<int64_t, bool> Store::delivery_rows() const {

@@ -54,19 +54,24 @@ class Store {
 
     Result<std::optional<std::string>> content(JobId);             // nullopt: dropped already
     Result<std::optional<JobStatus>> job(JobId);
+    /// Jobs whose id is below `before`, the newest first, at most `limit`.
+    Result<std::vector<JobStatus>> jobs(JobId before, size_t limit);
     Result<std::vector<std::pair<QueueId, QueueInfo>>> queues();   // every queue with a row; deletes rows of queues
                                                                    // that are empty (call at start-up only)
     /// Rows of one queue in due order, after `after` (exclusive), at most `limit`.
     Result<std::vector<Delivery>> read_queue(QueueId, std::optional<DeliveryKey> after, size_t limit);
     Result<std::optional<Delivery>> delivery(const DeliveryKey&);  // nullopt: that row is not there (any more)
     Result<std::optional<QueueInfo>> queue(QueueId);
-    Result<uint64_t> count_queue(QueueId);                         // reads the keys; for the background
+    /// Reads the keys, for the background; stops counting at `most`.
+    Result<uint64_t> count_queue(QueueId, uint64_t most = UINT64_MAX);
 
     /// Events with seq > after, in order, at most `limit`; never beyond what is durable in order (no gap is skipped
     /// over that could still fill).
     Result<std::vector<Event>> events(uint64_t after, size_t limit);
     uint64_t last_event() const;                                   // highest readable seq
     uint64_t first_event() const;                                  // lowest seq that retention has kept; 0 when none
+    /// Seq of the first event at or after a time; last_event() + 1 when there is none.
+    Result<uint64_t> first_event_since(WallTime);
     Result<std::vector<Event>> events_of(DeliveryId, size_t limit); // a delivery's story; scans the job's time range
 
     Result<std::optional<IdempotencyRecord>> idempotency(std::string_view tenant, std::string_view key, WallTime now);
@@ -78,6 +83,7 @@ class Store {
     Result<std::vector<Note>> notes(std::string_view kind, std::string_view prefix, size_t limit);
 
     Ledger ledger() const;                    // from memory
+    JobCounts totals() const;                 // of all tenants
     /// Rows in the delivery family: exact once the background count at start has ended (false until then).
     std::pair<int64_t, bool> delivery_rows() const;
 

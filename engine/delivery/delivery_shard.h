@@ -68,6 +68,10 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     ShardIntake& intake() { return intake_; }
     ShardFeed& feed() { return feed_; }
     DeliveryStatus status() const;  // of this shard
+    // For operators: of this shard, in slices.
+    Task<QueueOverview> queues(QueueQuestion question);
+    Task<SiteOverview> sites(SiteQuestion question);
+    Task<ProviderOverview> providers();
     /// Nothing of it runs any more.
     bool at_rest() const;
 
@@ -86,6 +90,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
         auto operator<=>(const SiteKey&) const = default;
     };
 
+    template <class Visit>
+    Task<> each_site(Visit visit);
     StsPolicies* with_sts_policies();
     void take(Lending lending);
     Site& site_for(const Lending& lending, storage::TlsRequest request);

@@ -18,6 +18,7 @@
 #include "engine/delivery/loan.h"
 #include "engine/delivery/outcome_metrics.h"
 #include "engine/delivery/outcomes.h"
+#include "engine/delivery/overview.h"
 #include "engine/delivery/queue_window.h"
 #include "engine/delivery/reports.h"
 #include "engine/delivery/settings.h"
@@ -88,6 +89,8 @@ class Home {
         double oldest_seconds = 0;
     };
     Status status() const;
+    /// For operators, in slices; what changes meanwhile may be missed.
+    Task<QueueOverview> overview(QueueQuestion question);
 
   private:
     struct Queue {

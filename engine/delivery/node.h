@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "engine/delivery/in_doubt.h"
+#include "engine/delivery/overview.h"
 #include "engine/reactor/task.h"
 
 namespace engine {
@@ -24,6 +25,9 @@ class Node {
     virtual Task<DeliveryStatus> status() = 0;
     /// An operator's word on a delivery that is held in doubt.
     virtual Task<HeldSettled> settle_held(Held held, HeldAnswer answer) = 0;
+    virtual Task<QueueOverview> queues(QueueQuestion question) = 0;
+    virtual Task<SiteOverview> sites(SiteQuestion question) = 0;
+    virtual Task<ProviderOverview> providers() = 0;
 };
 
 }  // namespace engine

@@ -59,6 +59,11 @@ class QueueWindow {
     /// Of the earliest that have none, at most `count`.
     std::vector<storage::JobId> jobs_missing(size_t count) const;
 
+    /// Calls visit(const storage::Delivery&) for all that are in memory, in due order.
+    template <class Visit>
+    void look(Visit visit) const {
+        for (const auto& [place, waiting] : window_) visit(waiting.delivery);
+    }
     std::optional<WallTime> next_due() const;
     bool first_loaded() const { return !window_.empty() && window_.begin()->second.job; }
     const std::optional<storage::DeliveryKey>& cursor() const { return cursor_; }

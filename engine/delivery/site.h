@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/delivery/outcome_table.h"
+#include "engine/delivery/overview.h"
 #include "engine/delivery/ready_queue.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/site_budget.h"
@@ -81,6 +82,7 @@ class Site {
         uint64_t ready = 0, sending = 0, busy = 0, idle = 0;
     };
     Status status() const;
+    SiteView view() const;  // for operators
     const SitePolicy& policy() const { return policy_; }
     const std::shared_ptr<SiteBudget>& budget() const { return budget_; }
 

@@ -51,8 +51,17 @@ class TestReactor final : public engine::Reactor {
         return engine::failure(engine::Errc::system);
     }
     void close_socket(int) override {}
-    void submit(engine::Op&) override { CHECK(false, "there are no sockets in this test"); }
-    void cancel(engine::Op&) override {}
+    void submit(engine::Op& op) override {
+        CHECK(op.kind == engine::Op::Kind::sleep, "there are no sockets in this test");
+        op.result = 0;
+        at(op.deadline, op.waiter);
+    }
+    void cancel(engine::Op& op) override {
+        const auto sleeps = [&](const Timer& timer) { return timer.handle == op.waiter; };
+        if (std::erase_if(timers_, sleeps) == 0) return;  // its time was up
+        op.result = -ECANCELED;
+        post(op.waiter);
+    }
     std::string_view bytes(const engine::Op&) const override { return {}; }
     void release(uint16_t) override {}
     bool turn(Instant) override { return false; }
@@ -159,6 +168,21 @@ class TestNode final : public engine::Node {
         co_return engine::HeldSettled::gone;
     }
     std::vector<std::pair<storage::DeliveryId, engine::HeldAnswer>> held_settled;
+    Task<engine::QueueOverview> queues(engine::QueueQuestion question) override {
+        asked_queues = std::move(question);
+        co_return overview;
+    }
+    Task<engine::SiteOverview> sites(engine::SiteQuestion question) override {
+        asked_sites = std::move(question);
+        co_return known_sites;
+    }
+    Task<engine::ProviderOverview> providers() override { co_return known_providers; }
+
+    engine::QueueOverview overview;
+    engine::SiteOverview known_sites;
+    engine::ProviderOverview known_providers;
+    engine::QueueQuestion asked_queues;
+    engine::SiteQuestion asked_sites;
 };
 
 class InlineWorker final : public engine::Worker {
