@@ -7,6 +7,7 @@
 
 #include "ingest/api_error.h"
 #include "ingest/config_api.h"
+#include "ingest/console_api.h"
 #include "ingest/deliveries_api.h"
 #include "ingest/events_api.h"
 #include "ingest/http_connection.h"
@@ -56,6 +57,9 @@ constexpr auto routes = std::to_array<Route>({
     {"POST", "/v1/in-doubt/*", For::operators, post_in_doubt},
     {"GET", "/healthz", For::anybody, get_health},
     {"GET", "/readyz", For::anybody, get_readiness},
+    {"GET", "/", For::anybody, get_console},
+    {"GET", "/console", For::anybody, get_console},
+    {"GET", "/console/*", For::anybody, get_console},
 });
 
 bool matches(const Route& route, std::string_view path) {
@@ -137,7 +141,7 @@ std::optional<HttpAnswer> browser_refusal(const HttpRequest& request, const Http
     return to_answer(403, {"browser.foreign",
                            "a page from elsewhere asked for this",
                            {},
-                           "open pages of this node's at its address or name"});
+                           "open the console at this node's address or name"});
 }
 
 Task<> dispatch(HttpConnection& connection, HttpRequest& request, HttpContext& context) {

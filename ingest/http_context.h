@@ -12,6 +12,7 @@
 #include "engine/reactor/worker.h"
 #include "ingest/api_keys.h"
 #include "ingest/config.h"
+#include "ingest/console_files.h"
 #include "ingest/idempotency.h"
 #include "ingest/job_json.h"
 #include "ingest/tls_report_json.h"
@@ -37,8 +38,9 @@ struct HttpContext {
     std::string node_name;
     std::string version;
     TlsReporter reporter{};
-    const Config* config = nullptr;  // these two: null in tests of what needs none
+    const Config* config = nullptr;  // these three: null in tests of what needs none
     LiveDesk* live = nullptr;
+    const std::vector<ConsoleFile>* console = nullptr;
     JobReader reader{};  // its buffers serve one small request after the other
 };
 

@@ -53,6 +53,7 @@ struct NodeShared {
     IdempotencyKeys idempotency;
     const SmtpAccess access;
     const ApiKeys api_keys;
+    const std::vector<ConsoleFile> console = console_files();
     LiveHistory history;               // of the first shard
     PeerConnections peers;             // of the shard that accepts: the first
     Logins* logins = nullptr;          // likewise; null: nobody can log in

@@ -180,8 +180,8 @@ const std::array table = {
             "",
             Reload::restart,
             {.check = check_sha256, .secret = true},
-            "SHA-256, in hex, of the operators' key for HTTP over TCP: all of the API. The "
-            "Unix socket asks for none.",
+            "SHA-256, in hex, of the operators' key for HTTP over TCP: the whole API and the "
+            "console. The Unix socket asks for none.",
             [](T to, V v) { to.config.listen.admin_key_sha256 = octets_of_hex(v.text); }},
 
     Setting{"tls",

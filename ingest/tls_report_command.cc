@@ -1,6 +1,5 @@
 // sluice tls-report: the TLS reports of a day (RFC 8460), as files to be sent or as text.
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include "engine/reactor/uring_reactor.h"
 #include "ingest/client_error.h"
 #include "ingest/commands.h"
+#include "ingest/gzip.h"
 #include "ingest/http_client.h"
 
 namespace ingest {
@@ -81,24 +81,6 @@ std::expected<void, std::string> ask_all(std::vector<DayReport>& reports, const 
     scope.spawn((*dns)->stop());
     while (scope.running() > 0) (*reactor)->turn(engine::Instant::max());
     return {};
-}
-
-std::expected<std::string, std::string> gzipped(const std::string& text) {
-    constexpr int with_gzip_header = 15 + 16, memory_default = 8;
-    z_stream stream{};
-    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, with_gzip_header, memory_default,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
-        return std::unexpected("zlib can not start");
-    std::string out(deflateBound(&stream, text.size()), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    const int status = deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    if (status != Z_STREAM_END) return std::unexpected("zlib failed");
-    return out;
 }
 
 /// As RFC 8460 5.1 names it: sender!domain!begin!end.json, in seconds since 1970.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: tests/run.sh [--only unit|sim|e2e|deploy|interop|fuzz] [--long]
+# Usage: tests/run.sh [--only unit|sim|e2e|console|deploy|interop|fuzz] [--long]
 # Everything that is tested: unit tests and the simulator as release and under AddressSanitizer and
 # UndefinedBehaviorSanitizer, whole runs of the daemon. Goes on after a failure; ends with "N passed, N failed" and a
 # status that says the same.
@@ -18,13 +18,13 @@ while [ $# -gt 0 ]; do
         --only)
             only=${2:-}
             case "$only" in
-                unit|sim|e2e|deploy|interop|fuzz) ;;
-                *) echo "run: --only takes unit, sim, e2e, deploy, interop or fuzz, not '$only'" >&2; exit 2 ;;
+                unit|sim|e2e|console|deploy|interop|fuzz) ;;
+                *) echo "run: --only takes unit, sim, e2e, console, deploy, interop or fuzz, not '$only'" >&2; exit 2 ;;
             esac
             shift 2 ;;
         --long) long=--long; export SLUICE_LONG=1; shift ;;
         -h|--help) sed -n '2,9s/^# \?//p' "$0"; exit 0 ;;
-        *) echo "run: unknown option '$1'; there are --only unit|sim|e2e|deploy|interop|fuzz and --long" >&2; exit 2 ;;
+        *) echo "run: unknown option '$1'; there are --only unit|sim|e2e|console|deploy|interop|fuzz and --long" >&2; exit 2 ;;
     esac
 done
 
@@ -159,6 +159,7 @@ step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; e
 wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 wanted unit && { run_unit_tests; run_planted_bugs; run_readers; }
 wanted e2e && run_suite "whole runs (tests/e2e)" release sluice tests/e2e/run.py
+wanted console && run_suite "the console in Chromium (tests/console)" release "sluice sluice-sink" tests/console/run.py
 wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink" tests/deploy/run.py
 # Not part of every run, but of --long and by name: other people's servers come from the network and want root and
 # namespaces; what a fuzzer finds has seldom to do with the change at hand, and its build is a third one (its corpora

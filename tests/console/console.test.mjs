@@ -1,0 +1,134 @@
+// The console as somebody uses it, against a real engine under load. run.py starts both and gives the address.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Looker } from "./look.mjs";
+
+const url = process.env.SLUICE_CONSOLE, origin = new URL(url).origin;
+const number = (text) => Number(text.replaceAll(",", "").replace(/[^\d.]/g, ""));
+const get = async (path) => (await fetch(origin + path)).json();
+
+/** Until a condition holds in the page. */
+const until = (page, condition, argument) => page.waitForFunction(condition, argument, { timeout: 15_000, polling: 200 });
+
+describe("the console", () => {
+  let looker, page;
+  before(async () => {
+    looker = await new Looker().start({ origin });
+    page = looker.page;
+    await page.goto(url);
+  });
+  after(() => looker.end());
+
+  it("shows numbers that live, and that the daemon has", async () => {
+    await until(page, () => document.querySelector("#state").textContent === "live");
+    await until(page, () => Number(document.querySelector(".tile.delivered .value .num").textContent.replaceAll(",", "")) > 0);
+    const first = await page.locator(".tile.accepted .note").textContent();
+    await until(page, (text) => document.querySelector(".tile.accepted .note").textContent !== text, first);
+    const status = await get("/v1/status");
+    const shown = number(await page.locator(".tile.accepted .note").textContent());
+    assert.ok(shown > 0 && shown <= status.accepted, `${shown} of ${status.accepted}`);
+    assert.match(await page.locator("#rates").getAttribute("aria-label"), /delivered [\d.,]+\/s/);
+    assert.equal(await page.locator("#node").textContent(), "out1.demo.test");
+  });
+
+  it("shows the queue, providers with what holds them back, bounces and jobs", async () => {
+    await until(page, () => document.querySelectorAll("#jobs tbody tr").length > 0);
+    await until(page, () => [...document.querySelectorAll("#providers th[scope=row]")].some((e) => e.textContent === "slowpost"));
+    await until(page, () => document.querySelectorAll("#bounces li").length > 0);
+    await until(page, () => document.querySelector("#queue .ages").children.length === 10);
+    const job = page.locator("#jobs tbody tr", { hasText: "big-one" });
+    await job.waitFor();
+    const bar = job.locator("[role=progressbar]");
+    assert.match(await bar.getAttribute("aria-valuenow"), /^\d+$/);
+    await until(page, () => /the rate|connection/.test(document.querySelector("#providers tbody").textContent));
+  });
+
+  it("filters events by type and by any word", async () => {
+    await until(page, () => document.querySelectorAll("#events tbody tr").length > 5);
+    await page.getByRole("button", { name: "Bounced", exact: true }).click();
+    await until(page, () => {
+      const tags = [...document.querySelectorAll("#events .tag")].map((e) => e.textContent);
+      return tags.length > 0 && tags.every((tag) => tag === "bounced" || tag === "expired");
+    });
+    await page.getByLabel("Filter events by any word").fill("nothing-has-this-word");
+    await page.getByText("None of the recent ones fits.").waitFor();
+    await page.getByLabel("Filter events by any word").fill("");
+    await page.getByRole("button", { name: "All", exact: true }).click();
+  });
+
+  it("tells a message's story by address and by id", async () => {
+    const id = process.env.SLUICE_STORY_JOB + "-0";
+    await page.getByRole("searchbox", { name: "A delivery, a job or an address" }).fill("story@d7.demo.test");
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText(id).waitFor();
+    await dialog.getByText(/^Accepted from bounce@news\.demo\.test for campaign story/).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("searchbox", { name: "A delivery, a job or an address" }).fill(id);
+    await page.keyboard.press("Enter");
+    await dialog.getByRole("heading", { name: "story@d7.demo.test" }).waitFor();
+    await dialog.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("searchbox", { name: "A delivery, a job or an address" }).fill("nobody@nowhere.test");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Nothing is known of this address").waitFor();
+    await page.keyboard.press("Escape");
+  });
+
+  it("can be used by keyboard, and every control has a name", async () => {
+    await page.keyboard.press("Tab");
+    const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input, select, a, [role=img], [role=progressbar]")]
+      .filter((e) => e.offsetParent !== null && !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML.slice(0, 120)));
+    assert.deepEqual(nameless, []);
+    const tables = await page.evaluate(() => [...document.querySelectorAll("table")].filter((t) => !t.caption).length);
+    assert.equal(tables, 0);
+  });
+
+  it("looks at nothing from elsewhere, breaks no policy and complains of nothing", async () => {
+    assert.deepEqual(looker.foreign, []);
+    assert.deepEqual(await looker.violations(), []);
+    assert.deepEqual(looker.complaints, []);
+  });
+});
+
+describe("the console's sizes and colours", () => {
+  for (const [width, dark] of [[1280, false], [1280, true], [390, false], [390, true]]) {
+    it(`fits ${width} px in ${dark ? "dark" : "light"}`, async () => {
+      const looker = await new Looker().start({ width, dark, origin });
+      try {
+        await looker.page.goto(url);
+        await until(looker.page, () => document.querySelector("#state").textContent === "live");
+        await until(looker.page, () => document.querySelectorAll("#events tbody tr").length > 0);
+        const { overflow, back } = await looker.page.evaluate(() => ({
+          overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          back: getComputedStyle(document.body).backgroundColor }));
+        assert.ok(overflow <= 0, `${overflow} px beyond the right edge`);
+        assert.equal(back, dark ? "rgb(16, 19, 22)" : "rgb(246, 246, 244)");
+        assert.deepEqual(looker.complaints, []);
+      } finally {
+        await looker.end();
+      }
+    });
+  }
+});
+
+describe("the console's words to somebody who may not look", () => {
+  it("asks for a key, takes a tenant's and shows the tenant's alone", async () => {
+    const guarded = process.env.SLUICE_GUARDED, origin = new URL(guarded).origin;
+    const looker = await new Looker().start({ origin });
+    try {
+      await looker.page.goto(guarded);
+      const dialog = looker.page.getByRole("dialog");
+      await dialog.getByText("An API key is needed here.").waitFor();
+      await dialog.getByLabel("Key").fill("no such key");
+      await dialog.getByRole("button", { name: "Go on" }).click();
+      await dialog.getByText("This API key is no tenant's.").waitFor();
+      await dialog.getByLabel("Key").fill(process.env.SLUICE_TENANT_KEY);
+      await dialog.getByRole("button", { name: "Go on" }).click();
+      await until(looker.page, () => document.querySelector("#state").textContent === "live");
+      assert.equal(await looker.page.locator("#providers").isVisible(), false);
+      assert.equal(await looker.page.locator(".tile.accepted").isVisible(), true);
+    } finally {
+      await looker.end();
+    }
+  });
+});
