@@ -7,7 +7,10 @@
 #include <functional>
 #include <map>
 
+#include "ingest/cli_documents.h"
+#include "ingest/client_error.h"
 #include "ingest/commands.h"
+#include "ingest/config_reference.h"
 #include "ingest/did_you_mean.h"
 #include "ingest/version.h"
 
@@ -33,6 +36,12 @@ struct Words {
     CheckOptions check;
     SendOptions send;
     ClassifyOptions classify;
+    ListOptions list;
+    WhyOptions why;
+    bool once = false;
+    std::string document;  // a shell, or the page that is wanted
+    std::string folder;    // where man pages go
+    bool markdown = false;
 
     Output output() const { return json ? Output::json : Output::text; }
 };
@@ -142,6 +151,119 @@ void add_client(CLI::App& command, Words& words) {
     add_json(command, words);
 }
 
+/// What the daemon does and has: the commands that look.
+void describe_views(CLI::App& app, Words& words, std::function<int()>& run) {
+    const auto on = [&words, &run](CLI::App* command, auto call) {
+        add_client(*command, words);
+        command->callback([&words, &run, call] {
+            run = [&words, call] {
+                return with_client(words, [&](const ClientOptions& c) { return call(words, c); });
+            };
+        });
+    };
+    const auto list = [&words, &on](CLI::App* command, int (*call)(const ListOptions&)) {
+        command->add_option("--limit", words.list.limit, "Rows at most")->capture_default_str();
+        on(command, [call](Words& w, const ClientOptions& c) {
+            w.list.client = c;
+            return call(w.list);
+        });
+    };
+    auto* top_command = app.add_subcommand("top", "What the daemon does, each second; q leaves");
+    top_command->add_flag("--once", words.once, "Draw once, and end");
+    on(top_command, [](Words& w, const ClientOptions& c) {
+        using How = TopOptions::How;
+        return top({c, w.once ? How::once : How::until_left});
+    });
+
+    auto* queue_command = app.add_subcommand("queue", "What waits, by recipient domain and age");
+    queue_command->add_option("--sort", words.list.sort, "size or age, which comes first")
+        ->check(CLI::IsMember({"size", "age"}));
+    queue_command->add_option("--domain", words.list.domain, "Only of this recipient domain");
+    queue_command->add_option("--campaign", words.list.campaign, "Only of this campaign");
+    queue_command->add_option("--tenant", words.list.tenant, "Only of this tenant");
+    list(queue_command, queue);
+
+    auto* sites_command =
+        app.add_subcommand("sites", "Sites with work, their connections, what holds them back");
+    sites_command->add_option("--provider", words.list.provider, "Only of this provider");
+    list(sites_command, sites);
+
+    on(app.add_subcommand("providers", "Providers, their limits and what holds them back"),
+       [](Words&, const ClientOptions& c) { return providers(c); });
+
+    auto* jobs_command = app.add_subcommand("jobs", "Jobs with their progress, the newest first");
+    jobs_command->add_option("--state", words.list.state, "open or finished; default: any")
+        ->check(CLI::IsMember({"any", "open", "finished"}));
+    jobs_command->add_option("--campaign", words.list.campaign, "Only of this campaign");
+    jobs_command->add_option("--tenant", words.list.tenant, "Only of this tenant");
+    jobs_command->add_option("--before", words.list.before, "Only those that came before this job");
+    list(jobs_command, jobs);
+
+    auto* why_command = app.add_subcommand("why", "The story of a delivery, and what it waits for");
+    why_command->add_option("WHAT", words.why.what, "A delivery's id, or a recipient's address")
+        ->required();
+    on(why_command, [](Words& w, const ClientOptions& c) {
+        w.why.client = c;
+        return why(w.why);
+    });
+}
+
+/// The first word is the command: what it was meant to be, when it is none.
+std::optional<std::string> unknown_command(const CLI::App& app, std::string_view word) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    if (word.empty() || word.starts_with('-') || std::ranges::find(names, word) != names.end())
+        return std::nullopt;
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string near = did_you_mean(word, known);
+    return fmt::format(
+        "sluice: unknown command '{}'; {}", word,
+        near.empty() ? "`sluice --help` lists them" : fmt::format("did you mean {}?", near));
+}
+
+int run_man(const CLI::App& app, const Words& words) {
+    if (!words.folder.empty()) {
+        const auto written = write_man_pages(app, words.folder);
+        if (!written) return failed("man", written.error());
+        fmt::print("{} pages in {}\n", *written, words.folder);
+        return 0;
+    }
+    if (words.markdown || words.document == "sluice.toml") {
+        fmt::print("{}", words.markdown ? config_reference() : config_man_page());
+        return 0;
+    }
+    if (const auto unknown = unknown_command(app, words.document)) {
+        fmt::print(stderr, "{}\n", *unknown);
+        return wrong_usage;
+    }
+    const CLI::App* page = words.document.empty() ? &app : app.get_subcommand(words.document);
+    fmt::print("{}", man_page(app, *page));
+    return 0;
+}
+
+/// Documents made of these very declarations.
+void describe_documents(CLI::App& app, Words& words, std::function<int()>& run) {
+    auto* completion_command =
+        app.add_subcommand("completion", "Print a shell's completion script");
+    completion_command->add_option("SHELL", words.document, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    completion_command->callback([&] {
+        run = [&] {
+            fmt::print("{}", completion(app, words.document));
+            return 0;
+        };
+    });
+    auto* man_command = app.add_subcommand("man", "Print a man page, for `man -l -`");
+    man_command->add_option(
+        "PAGE", words.document,
+        "A command, or sluice.toml for the configuration; default: the page of sluice");
+    man_command->add_option("--into", words.folder, "Write all pages into this folder");
+    man_command->add_flag("--markdown", words.markdown,
+                          "Print the configuration's reference as Markdown");
+    man_command->callback([&] { run = [&] { return run_man(app, words); }; });
+}
+
 /// The program's words. Its callbacks set `run`, so that parsing is over before anything happens.
 void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& run) {
     app.require_subcommand(1);
@@ -187,6 +309,8 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
         };
     });
 
+    describe_views(app, words, run);
+
     auto* submit_command = app.add_subcommand("submit", "Hand over a file of jobs and recipients");
     submit_command->add_option("FILE", words.file, "NDJSON; - is standard input")->required();
     add_client(*submit_command, words);
@@ -202,6 +326,9 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
     events_command->add_option("--after", words.events.after,
                                "Only events with a larger sequence number; default: all that are "
                                "kept, with --follow the ones to come");
+    events_command->add_option("--since", words.events.since,
+                               "Only events of the last \"1h\", or since a time such as "
+                               "2026-11-22T10:00:00Z");
     events_command->add_option("--type", words.events.type,
                                "Only of this type: delivered, deferred, bounced, ...");
     events_command->add_option("--campaign", words.events.campaign, "Only of this campaign");
@@ -276,19 +403,8 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
     add_config(*send_command, words);
     add_json(*send_command, words);
     send_command->callback([&] { run = [&words] { return run_send(words); }; });
-}
 
-/// The first word is the command: what it was meant to be, when it is none.
-std::optional<std::string> unknown_command(const CLI::App& app, std::string_view word) {
-    std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-    if (word.empty() || word.starts_with('-') || std::ranges::find(names, word) != names.end())
-        return std::nullopt;
-    const std::vector<std::string_view> known(names.begin(), names.end());
-    const std::string near = did_you_mean(word, known);
-    return fmt::format(
-        "sluice: unknown command '{}'; {}", word,
-        near.empty() ? "`sluice --help` lists them" : fmt::format("did you mean {}?", near));
+    describe_documents(app, words, run);
 }
 
 /// What CLI11 says of wrong usage, and the option that was meant.

@@ -20,6 +20,32 @@ struct ClientOptions {
 
 int status(const ClientOptions& options);
 
+struct TopOptions {
+    ClientOptions client;
+    enum class How : uint8_t { until_left, once };
+    How how = How::until_left;
+};
+/// Draws itself anew each second; JSON is a snapshot a line.
+int top(const TopOptions& options);
+
+/// Filters that are empty let everything through; each list has some of them.
+struct ListOptions {
+    ClientOptions client;
+    uint64_t limit = 20;
+    std::string sort, domain, provider, campaign, tenant, state, before;
+};
+int queue(const ListOptions& options);  // by recipient domain and age
+int sites(const ListOptions& options);
+int jobs(const ListOptions& options);
+int providers(const ClientOptions& client);
+
+struct WhyOptions {
+    ClientOptions client;
+    std::string what;  // a delivery's id or an address
+};
+/// The story of a delivery, what it waits for and what can be done about it.
+int why(const WhyOptions& options);
+
 struct SubmitOptions {
     ClientOptions client;
     std::string file;  // NDJSON; "-": standard input
@@ -32,6 +58,7 @@ struct EventsOptions {
     Until until = Until::end;
     std::optional<uint64_t> after;   // default: the first event, or with `interrupted` the newest
     std::string type, campaign, to;  // filters; empty: all
+    std::string since;               // "1h", or a time; empty: all that are kept
 };
 int events(const EventsOptions& options);
 

@@ -86,6 +86,7 @@ std::string target(const EventsOptions& options, uint64_t after) {
     const auto add = [&](std::string_view name, const std::string& value) {
         if (!value.empty()) text += fmt::format("&{}={}", name, percent_encoded(value));
     };
+    if (after == 0) add("since", options.since);
     add("type", options.type);
     add("campaign", options.campaign);
     add("to", options.to);
@@ -109,7 +110,8 @@ std::expected<uint64_t, std::string> newest_event(const std::string& server) {
 
 int events(const EventsOptions& options) {
     uint64_t after = options.after.value_or(0);
-    if (!options.after && options.until == EventsOptions::Until::interrupted) {
+    if (!options.after && options.since.empty() &&
+        options.until == EventsOptions::Until::interrupted) {
         const auto newest = newest_event(options.client.server);
         if (!newest) return failed("events", newest.error());
         after = *newest;
