@@ -30,6 +30,11 @@ struct Words {
     bool follow = false, offline = false;
     bool new_password = false, api_key = false;
     bool gzip = false;
+    ReachWords reach;
+    PauseOptions pause;
+    ResumeOptions resume;
+    CancelOptions cancel;
+    bool yes = false;
     TlsReportOptions tls_report;
     InDoubtOptions in_doubt;
     EventsOptions events;
@@ -264,6 +269,81 @@ void describe_documents(CLI::App& app, Words& words, std::function<int()>& run) 
     man_command->callback([&] { run = [&] { return run_man(app, words); }; });
 }
 
+/// What may be named by every order, and further by those that are not about single recipients.
+void add_reach(CLI::App& command, ReachWords& reach) {
+    command.add_option("--tenant", reach.tenant, "Mail of this tenant");
+    command.add_option("--campaign", reach.campaign, "Mail of this campaign; \"\": of none");
+    command.add_option("--domain", reach.domain, "Mail to this recipient domain");
+    command.add_option("--class", reach.klass, "transactional or bulk");
+    command.add_flag("--all", reach.all, "All mail; instead of a name");
+}
+
+void add_way(CLI::App& command, ReachWords& reach) {
+    command.add_option("--provider", reach.provider, "Mail that goes to this provider's hosts");
+    command.add_option("--site", reach.site, "Mail that goes to this site, as events name it");
+    command.add_option("--source", reach.source, "Mail that would leave from this source");
+}
+
+void describe_orders(CLI::App& app, Words& words, std::function<int()>& run) {
+    auto* pause_command = app.add_subcommand(
+        "pause", "Hold mail back, or send it another way; without a name: what is held now");
+    add_reach(*pause_command, words.reach);
+    add_way(*pause_command, words.reach);
+    auto* lasts = pause_command->add_option("--for", words.pause.lasts, "How long, such as 2h");
+    pause_command->add_option("--until", words.pause.until, "Such as 2026-11-22T10:00:00Z")
+        ->excludes(lasts);
+    pause_command->add_option("--reason", words.pause.reason, "Shown wherever it is listed");
+    pause_command
+        ->add_option("--route", words.pause.route,
+                     "Do not hold it: send it by these hosts, as in [[domain]] route")
+        ->delimiter(',');
+    add_client(*pause_command, words);
+    pause_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.pause.client = c;
+                words.pause.reach = words.reach;
+                return pause(words.pause);
+            });
+        };
+    });
+
+    auto* resume_command =
+        app.add_subcommand("resume", "End a suspension; without a name: what is held now");
+    resume_command->add_option("ID", words.resume.id, "As `sluice resume` lists it");
+    add_reach(*resume_command, words.reach);
+    add_way(*resume_command, words.reach);
+    add_client(*resume_command, words);
+    resume_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.resume.client = c;
+                words.resume.reach = words.reach;
+                return resume(words.resume);
+            });
+        };
+    });
+
+    auto* cancel_command = app.add_subcommand(
+        "cancel", "End mail that was accepted and not sent yet; shows how much and wants --yes");
+    cancel_command->add_option("JOB", words.reach.job, "A job's id");
+    cancel_command->add_option("--to", words.reach.recipient, "Mail to this address");
+    add_reach(*cancel_command, words.reach);
+    cancel_command->add_option("--reason", words.cancel.reason, "Stands in the events");
+    cancel_command->add_flag("--yes", words.yes, "Do it");
+    add_client(*cancel_command, words);
+    cancel_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.cancel.client = c;
+                words.cancel.reach = words.reach;
+                if (words.yes) words.cancel.consent = CancelOptions::Consent::given;
+                return cancel(words.cancel);
+            });
+        };
+    });
+}
+
 /// The program's words. Its callbacks set `run`, so that parsing is over before anything happens.
 void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& run) {
     app.require_subcommand(1);
@@ -392,6 +472,8 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
     tls_report_command->add_flag("--gzip", words.gzip, "Pack the files, as they are mailed");
     add_client(*tls_report_command, words);
     tls_report_command->callback([&] { run = [&words] { return run_tls_report(words); }; });
+
+    describe_orders(app, words, run);
 
     auto* send_command = app.add_subcommand(
         "send", "Deliver one mail now, without the daemon, and show the conversation");

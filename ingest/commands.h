@@ -72,6 +72,38 @@ struct InDoubtOptions {
 /// Lists what is held in doubt, or says what becomes of it.
 int in_doubt(const InDoubtOptions& options);
 
+/// What an order is about: everything that is set must hold.
+struct ReachWords {
+    std::optional<std::string> tenant, campaign, domain, klass, provider, site, source, recipient,
+        job;
+    bool all = false;
+};
+
+struct PauseOptions {
+    ClientOptions client;
+    ReachWords reach;
+    std::string lasts, until, reason;
+    std::vector<std::string> route;  // empty: the mail is held
+};
+/// Lists the suspensions when nothing is named.
+int pause(const PauseOptions& options);
+
+struct ResumeOptions {
+    ClientOptions client;
+    std::string id;  // or those that name exactly `reach`
+    ReachWords reach;
+};
+int resume(const ResumeOptions& options);
+
+struct CancelOptions {
+    ClientOptions client;
+    ReachWords reach;
+    std::string reason;
+    enum class Consent : uint8_t { not_given, given };
+    Consent consent = Consent::not_given;  // without it the count is shown, and nothing is done
+};
+int cancel(const CancelOptions& options);
+
 struct TlsReportOptions {
     ClientOptions client;
     std::string day;        // "2026-11-22"

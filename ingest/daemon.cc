@@ -244,8 +244,12 @@ std::expected<void, std::string> Daemon::start() {
                   "run a validating resolver here and name it in [dns] servers, "
                   "or set [delivery] dane = false"}});
         }
-        shards_.push_back(
-            std::make_unique<NodeShard>(*shared_, id, std::move(*reactor), std::move(*dns)));
+        try {
+            shards_.push_back(
+                std::make_unique<NodeShard>(*shared_, id, std::move(*reactor), std::move(*dns)));
+        } catch (const std::runtime_error& unreadable) {  // the orders in the store
+            return std::unexpected(unreadable.what());
+        }
     }
     if (auto listening = listen(); !listening) return listening;
     watch_.emplace(shards_);

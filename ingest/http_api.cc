@@ -15,6 +15,7 @@
 #include "ingest/jobs_api.h"
 #include "ingest/live_api.h"
 #include "ingest/messages_api.h"
+#include "ingest/orders_api.h"
 #include "ingest/queues_api.h"
 #include "ingest/status_api.h"
 #include "ingest/tls_reports_api.h"
@@ -45,6 +46,12 @@ constexpr auto routes = std::to_array<Route>({
     {"GET", "/v1/status", For::operators, get_status},
     {"GET", "/v1/jobs", For::tenants, get_jobs},
     {"GET", "/v1/jobs/*", For::tenants, get_job},
+    {"POST", "/v1/jobs/*/cancel", For::tenants, post_job_cancel},
+    {"POST", "/v1/cancellations", For::tenants, post_cancellation},
+    {"GET", "/v1/cancellations", For::tenants, get_cancellations},
+    {"POST", "/v1/suspensions", For::tenants, post_suspension},
+    {"GET", "/v1/suspensions", For::tenants, get_suspensions},
+    {"DELETE", "/v1/suspensions/*", For::tenants, delete_suspension},
     {"GET", "/v1/deliveries", For::tenants, get_deliveries},
     {"GET", "/v1/deliveries/*", For::tenants, get_delivery},
     {"GET", "/v1/queues", For::tenants, get_queues},

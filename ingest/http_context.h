@@ -7,6 +7,7 @@
 #include "engine/delivery/feed.h"
 #include "engine/delivery/intake.h"
 #include "engine/delivery/node.h"
+#include "engine/delivery/orders.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/shards.h"
 #include "engine/reactor/worker.h"
@@ -38,9 +39,10 @@ struct HttpContext {
     std::string node_name;
     std::string version;
     TlsReporter reporter{};
-    const Config* config = nullptr;  // these three: null in tests of what needs none
+    const Config* config = nullptr;  // these four: null in tests of what needs none
     LiveDesk* live = nullptr;
     const std::vector<ConsoleFile>* console = nullptr;
+    engine::Orders* orders = nullptr;
     JobReader reader{};  // its buffers serve one small request after the other
 };
 

@@ -137,6 +137,17 @@ inline constexpr Family queue_oldest{.name = "sluice_queue_oldest_seconds",
                                      .help = "Age of the delivery that has been due for longest.",
                                      .kind = Kind::gauge,
                                      .across = Across::max};
+inline constexpr Family held_deliveries{
+    "sluice_held_deliveries",
+    "Deliveries that suspensions hold back, by what these name: tenant, campaign, domain, class, "
+    "provider, site, several.",
+    Kind::gauge,
+    {"scope"}};
+inline constexpr Family suspensions{"sluice_suspensions",
+                                    "Suspensions and reroutes in force.", Kind::gauge};
+inline constexpr Family cancellations_pending{
+    "sluice_cancellations_pending",
+    "Cancellations in force whose deliveries have not all got their event yet.", Kind::gauge};
 inline constexpr Family unaccounted_deliveries{
     "sluice_unaccounted_deliveries",
     "Deliveries that the ledger counts as open and that no row on disk explains. Must be 0.",

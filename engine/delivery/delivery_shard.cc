@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/dns/address_policy.h"
+#include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
 #include "engine/reactor/yield.h"
 #include "metrics/log.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr auto disk_look = std::chrono::seconds(1);
 constexpr auto collect_every = std::chrono::seconds(60);
+constexpr auto site_look = std::chrono::seconds(5);  // for what expires while it waits there
 constexpr auto site_sweep = std::chrono::seconds(60);
 constexpr auto forget_every = std::chrono::hours(1);
 constexpr auto drain_look = std::chrono::milliseconds(20);
@@ -50,9 +52,11 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       intake_(parts_.reactor, spool_, parts_.gate, parts_.post.self(), parts_.store.last_job(),
               parts_.settings, parts_.content_memory),
       reports_(intake_, parts_.settings),
+      orders_({parts_.reactor, parts_.post, parts_.storage_worker, parts_.store, parts_.shards,
+               parts_.settings->port, parts_.metrics}),
       home_({parts_.reactor, parts_.storage_worker, parts_.store, spool_, reports_, resolver_,
-             *this, with_sts_policies(), tls_reports_, parts_.post.self(), parts_.post.count(),
-             parts_.settings, parts_.content_memory, parts_.metrics}),
+             *this, orders_, with_sts_policies(), tls_reports_, parts_.post.self(),
+             parts_.post.count(), parts_.settings, parts_.content_memory, parts_.metrics}),
       letters_({parts_.reactor, parts_.signers, parts_.keyring, parts_.metrics}),
       returns_(parts_.post.count()),
       ticks_(parts_.reactor) {
@@ -83,6 +87,7 @@ void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::Queue
         sts_->start([self = parts_.post.self(), shards = parts_.post.count()](
                         const std::string& domain) { return home_of(domain, shards) == self; });
     }
+    orders_.start();
     home_.start();
     scope_.spawn(sweep_sites());
     scope_.spawn(keep_tls_reports());
@@ -123,7 +128,7 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
         site = std::make_unique<Site>(
-            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, parts_.settings,
+            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, parts_.settings,
                       parts_.metrics, TlsParts{parts_.tls, tls_sessions_, parts_.signers},
                       parts_.in_doubt},
             policy(), key.tls, budget_of(key.site));
@@ -211,11 +216,26 @@ Task<> DeliveryShard::watch_disk() {
 }
 
 Task<> DeliveryShard::sweep_sites() {
+    Instant next_sweep = parts_.reactor.now() + site_sweep;
     while (!draining_) {
-        co_await ticks_.wait_until(parts_.reactor.now() + site_sweep);
+        co_await ticks_.wait_until(parts_.reactor.now() + site_look);
         if (draining_) break;
+        send_home_stopped();
+        if (parts_.reactor.now() < next_sweep) continue;
+        next_sweep = parts_.reactor.now() + site_sweep;
         std::erase_if(sites_, [](const auto& entry) { return entry.second->idle(); });
     }
+}
+
+void DeliveryShard::send_home_stopped() {
+    for (auto& [name, site] : sites_) site->send_home_stopped();
+}
+
+Task<> DeliveryShard::announce_all() {
+    co_await spool_.passed(spool_.groups_begun());
+    // What is sent behind the announcements arrives behind them.
+    for (DeliveryShard* shard : parts_.shards)
+        co_await call(parts_.post, shard->parts_.post, [] {});
 }
 
 Task<> DeliveryShard::keep_tls_reports() {
@@ -256,6 +276,7 @@ Task<> DeliveryShard::drain(Instant deadline) {
     for (auto& [name, site] : sites_) site->cut();
     co_await wait_for_sites(parts_.reactor.now() + cut_grace);
     if (sts_) co_await sts_->stop();
+    co_await orders_.stop();
     co_await home_.drained();
     co_await tls_reports_.flush();
     co_await host_notes_.save();

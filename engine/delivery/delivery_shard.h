@@ -15,6 +15,7 @@
 #include "engine/delivery/host_notes.h"
 #include "engine/delivery/letter.h"
 #include "engine/delivery/node.h"
+#include "engine/delivery/orders.h"
 #include "engine/delivery/shard_feed.h"
 #include "engine/delivery/shard_intake.h"
 #include "engine/delivery/site.h"
@@ -66,6 +67,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
         co_return co_await home_.settle_held(std::move(held), answer);
     }
     ShardIntake& intake() { return intake_; }
+    Orders& orders() { return orders_; }
     ShardFeed& feed() { return feed_; }
     DeliveryStatus status() const;  // of this shard
     // For operators: of this shard, in slices.
@@ -74,6 +76,20 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<ProviderOverview> providers();
     /// Nothing of it runs any more.
     bool at_rest() const;
+
+    // For the keeper of the orders (orders.h), on this shard.
+    Post& post() const { return parts_.post; }
+    const Spool& spool() const { return spool_; }
+    template <class Set>
+    void obey(std::shared_ptr<const Set> orders) {
+        orders_.use(std::move(orders));
+        home_.obey_orders();
+        send_home_stopped();
+    }
+    /// Returns when everything that was given to the spool by now has reached its home or was
+    /// refused.
+    Task<> announce_all();
+    Home& home() { return home_; }
 
     static ShardId home_of(std::string_view domain, ShardId shards);
 
@@ -99,6 +115,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();
+    void send_home_stopped();
     Task<> keep_tls_reports();
     Task<> keep_host_notes();
     Task<> wait_for_sites(Instant deadline);
@@ -114,6 +131,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Spool spool_;
     ShardIntake intake_;
     Reports reports_;
+    Orders orders_;
     Home home_;
     Letters letters_;
     std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn

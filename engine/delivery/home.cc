@@ -16,6 +16,8 @@ namespace {
 constexpr auto temporary_hold =
     std::chrono::seconds(10);                          // of a domain whose route could not be had
 constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jump under a sleep
+constexpr auto adopted_look_after = std::chrono::seconds(60);
+constexpr uint64_t adopted_look_over = 540;  // seconds
 constexpr auto sweep_every = std::chrono::seconds(30);
 
 /// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
@@ -30,6 +32,7 @@ size_t credit_for(const Limits& limits) {
 Home::Home(HomeParts parts)
     : parts_(std::move(parts)),
       announced_(parts_.shards, 0),
+      cleared_(parts_.reactor),
       changed_(parts_.reactor),
       drained_(parts_.reactor),
       sweep_due_(parts_.reactor),
@@ -60,6 +63,10 @@ Home::Queue& Home::queue(storage::QueueId id,
 void Home::adopt(storage::QueueId id, storage::QueueInfo info) {
     Queue& adopted = queue(id, std::make_shared<const storage::QueueInfo>(std::move(info)));
     adopted.window = QueueWindow::from_disk(id);
+    // What is on disk is not known. Its rows are looked at within some minutes, all queues not at
+    // once; what is read before is judged as it is read.
+    adopted.first_expiry = parts_.reactor.wall() + adopted_look_after +
+                           std::chrono::seconds(id.low % adopted_look_over);
     want_refill(adopted);
 }
 
@@ -69,6 +76,8 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
     for (Arrival& arrival : arrivals) {
         Queue& target = queue(arrival.delivery.queue, arrival.queue);
         remember_job(arrival.job);
+        if (parts_.orders.cancellations().of(*arrival.queue, arrival.delivery))
+            must_be_cleared(target);
         place(target, {std::move(arrival.delivery), std::move(arrival.job), nullptr});
     }
     changed_.notify_all();
@@ -89,14 +98,21 @@ bool Home::contents_over_budget() const {
 
 void Home::place(Queue& target, Waiting waiting) {
     const size_t before_size = target.window.size();
-    target.window.place(std::move(waiting), window_limit());
+    const bool held = target.place == Queue::Place::held;
+    target.first_expiry = std::min(target.first_expiry, waiting.delivery.expires);
+    if (held) {
+        waiting.job = nullptr;
+        note_held(target, noted_held(target) + 1);
+    }
+    target.window.place(std::move(waiting), held ? window_min : window_limit());
     waiting_ += target.window.size() - before_size;
+    if (held) return;
     if (target.window.size() < window_min && target.window.cursor()) want_refill(target);
     schedule(target);
 }
 
 void Home::schedule(Queue& target) {
-    if (target.place == Queue::Place::ready) return;
+    if (target.place == Queue::Place::ready || target.place == Queue::Place::held) return;
     const auto due = target.window.next_due();
     if (!due) {
         unschedule(target);
@@ -120,7 +136,7 @@ void Home::unschedule(Queue& target) {
 
 void Home::forget_if_empty(Queue& target) {
     if (target.place != Queue::Place::idle || target.lent > 0 || target.refill_wanted ||
-        target.load_wanted || !target.window.empty())
+        target.load_wanted || target.walk || !target.window.empty())
         return;
     queues_.erase(target.id);
 }
@@ -129,6 +145,7 @@ Task<> Home::pump() {
     while (!stopping_) {
         const WallTime now = parts_.reactor.wall();
         if (!storage_failed_) {
+            look_after(now);
             dispatch_due(now);
             while (!lendable_.empty() && !storage_failed_) {
                 Link& link = *lendable_.front();
@@ -153,6 +170,7 @@ void Home::dispatch_due(WallTime now) {
 }
 
 void Home::make_ready(Queue& target) {
+    if (obey(target) == Obeyed::elsewhere) return;
     const std::string& name = target.info->domain;
     Domain& domain = domains_[name];
     auto fixed = fixed_routes_.find(name);
@@ -241,6 +259,7 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
         slot = std::make_unique<Link>(credit_for(policy.limits));
         slot->id = ++last_link_;
         slot->site = policy.site;
+        slot->provider = policy.provider;
         slot->tls = std::make_shared<const TlsDemand>(key.tls);
         links_by_id_[slot->id] = slot.get();
     }
@@ -271,25 +290,32 @@ LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
             .queue = owner.info,
             .home = parts_.shard,
             .link = link,
-            .last = std::move(waiting.last)};
+            .last = std::move(waiting.last),
+            .via = owner.via};
 }
 
 void Home::lend(Link& link, WallTime now) {
     Lending lending{link.route, link.site, link.domain, link.tls, {}};
-    std::vector<Decision> ended;
+    std::vector<Decision> decisions;
     while (const auto turn = link.order.next(quantum)) {
         Queue& source = *turn->item;
         source.place = Queue::Place::idle;
+        const std::shared_ptr<const storage::QueueInfo> info = source.info;
+        if (obey(source, link) == Obeyed::elsewhere) {
+            link.order.lent(info->klass, info->tenant, 0);
+            continue;
+        }
         size_t lent = 0;
         for (Waiting& due : source.window.take_due(now, turn->room)) {
             --waiting_;
-            const bool expired = now >= due.delivery.expires;
+            auto over = ended(*source.info, due.delivery, now);
             const bool lost = !due.job->content();
-            LoanTerms terms = terms_of(source, std::move(due), expired || lost ? 0 : link.id);
-            if (expired) {
-                ended.push_back(expire(std::move(terms), now));
+            LoanTerms terms = terms_of(source, std::move(due), over || lost ? 0 : link.id);
+            if (over) {
+                over->terms = std::move(terms);
+                decisions.push_back(decision_of(std::move(*over), now));
             } else if (lost) {
-                ended.push_back(
+                decisions.push_back(
                     content_lost(std::move(terms), *parts_.settings, now, parts_.reactor.random()));
             } else {
                 ++lent;
@@ -305,10 +331,10 @@ void Home::lend(Link& link, WallTime now) {
         } else {
             come_again(source, now);
         }
-        link.order.lent(source.info->klass, source.info->tenant, lent);
+        link.order.lent(info->klass, info->tenant, lent);
         forget_if_empty(source);
     }
-    record_later(std::move(ended));
+    record_later(std::move(decisions));
     if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
 }
 
@@ -324,6 +350,7 @@ void Home::come_again(Queue& target, WallTime now) {
 void Home::stop_lending() {
     stopping_ = true;
     changed_.notify_all();
+    cleared_.notify_all();
     sweep_due_.notify_all();
 }
 

@@ -16,6 +16,7 @@
 #include "engine/delivery/in_doubt.h"
 #include "engine/delivery/lending_order.h"
 #include "engine/delivery/loan.h"
+#include "engine/delivery/orders.h"
 #include "engine/delivery/outcome_metrics.h"
 #include "engine/delivery/outcomes.h"
 #include "engine/delivery/overview.h"
@@ -48,6 +49,7 @@ struct HomeParts {
     Reports& reports;
     Resolver& resolver;
     Lender& lender;
+    const Orders& orders;
     StsPolicies* sts;  // null: not asked for
     TlsReports& tls_reports;
     ShardId shard;
@@ -67,6 +69,8 @@ class Home {
     static constexpr size_t load_ahead_max =
         256;  // jobs of one queue; fewer when contents are over their budget
 
+    static constexpr size_t walk_queues = 32, walk_rows = 2000;  // in one visit to the disk
+
     explicit Home(HomeParts parts);
 
     void start();
@@ -79,6 +83,18 @@ class Home {
 
     /// An operator's word on a delivery of this home that is held in doubt.
     Task<HeldSettled> settle_held(Held held, HeldAnswer answer);
+
+    // Orders (home_orders.cc).
+    /// They have changed: what is no longer held goes on, what is cancelled is ended.
+    void obey_orders();
+    /// Returns when every row of now that a cancellation of now covers has been ended. False: we
+    /// stop.
+    Task<bool> rows_cleared();
+    /// Those that `reach` may be about.
+    std::vector<storage::QueueId> queues_of(const Reach& reach) const;
+    using Counts = std::unordered_map<OrderId, uint64_t>;
+    Counts held() const;                                    // deliveries, by what holds them
+    const Counts& cancelled() const { return cancelled_; }  // so far, by what has ended them
 
     /// No new loans from now on. drained() resumes when everything lent is back and committed.
     void stop_lending();
@@ -93,15 +109,37 @@ class Home {
     Task<QueueOverview> overview(QueueQuestion question);
 
   private:
+    /// A look at the rows of a queue, from its head on (home_walk.cc).
+    struct Walk {
+        std::optional<storage::DeliveryKey> after;  // where it stands
+        uint64_t epoch = 0;                         // of the orders when it began
+        Instant began{};
+        uint64_t rows = 0;  // that stay
+        WallTime first_expiry = WallTime::max();
+        bool whole = false;  // to the end of the queue; else only what is due, as nothing else can
+                             // have expired
+        bool leftovers = false;  // cancelled ones that are lent, or still to be announced
+    };
+    /// A delivery to be ended, and why.
+    struct Ended {
+        LoanTerms terms;
+        OrderId order{};  // the cancellation; none: its time is over
+        std::string reason{};
+    };
     struct Queue {
         storage::QueueId id;
         std::shared_ptr<const storage::QueueInfo> info;
         QueueWindow window;
         size_t lent = 0;
-        enum class Place : uint8_t { idle, scheduled, ready } place = Place::idle;
+        enum class Place : uint8_t { idle, scheduled, ready, held } place = Place::idle;
         WallTime scheduled_for{};
         bool refill_wanted = false;
         bool load_wanted = false;
+        OrderId via{};  // the suspension that leads its mail another way
+        // Nothing of it, lent ones apart, expires before this.
+        WallTime first_expiry = WallTime::max();
+        Instant walk_not_before = Instant::min();
+        std::unique_ptr<Walk> walk;  // one is under way or wanted
     };
     /// Mail goes together when it goes to one site and demands the same TLS of it.
     struct LinkKey {
@@ -113,7 +151,7 @@ class Home {
     struct Link {
         explicit Link(size_t credit) : order(credit) {}
         uint64_t id = 0;
-        std::string site, domain;
+        std::string site, domain, provider;
         std::shared_ptr<const TlsDemand> tls;
         std::shared_ptr<const Route> route;
         LendingOrder<Queue*> order;
@@ -173,6 +211,36 @@ class Home {
     void remember_job(const std::shared_ptr<const JobInfo>& job);
     Task<> sweep();
 
+    // home_orders.cc
+    enum class Obeyed : uint8_t { nothing_ordered, elsewhere };
+    Obeyed obey(Queue& queue);
+    Obeyed obey(Queue& queue, const Link& link);
+    void hold(Queue& queue, const Suspension& order);
+    void lead(Queue& queue, const Suspension& order);
+    void unhold_if_empty(Queue& queue);
+    void note_held(const Queue& queue, uint64_t rows);
+    uint64_t noted_held(const Queue& queue) const;
+    bool is_on_way(const Reach& reach, const std::string& domain) const;
+    void must_be_cleared(Queue& queue);
+    void look_for_cancelled();
+    void go_on_clearing();
+    bool cleared(uint64_t epoch) const;
+
+    // home_walk.cc
+    struct Visit;
+    void look_after(WallTime now);
+    void look_for_expired(WallTime now);
+    std::optional<Ended> ended(const storage::QueueInfo& queue, const storage::Delivery& delivery,
+                               WallTime now) const;
+    bool to_be_announced(const storage::AcceptMark& mark) const;
+    void want_walk(Queue& queue);
+    Task<> walk();
+    std::vector<Visit> next_visits();
+    bool take_visit(Visit& visit, std::vector<Ended>& ended);
+    void end_walk(Queue& queue);
+    Task<> end(std::vector<Ended> ended);
+    Decision decision_of(Ended ended, WallTime now);
+
     HomeParts parts_;
     std::unordered_map<std::string, std::shared_ptr<const Route>>
         fixed_routes_;  // by domain, or "*"; null: by DNS, although "*" has one
@@ -196,6 +264,23 @@ class Home {
     bool refilling_ = false;
     std::deque<storage::QueueId> loads_;
     bool loading_ = false;
+    struct HeldBack {
+        std::string_view kind;  // of the order's reach: a metric's label
+        std::unordered_map<storage::QueueId, uint64_t> rows;
+    };
+    std::unordered_map<OrderId, HeldBack> held_;
+    std::vector<std::string_view> held_kinds_;  // that have a gauge
+    struct Clearing {
+        uint64_t first = 0, last = 0;  // epochs at which it was found to hold cancelled rows
+    };
+    std::unordered_map<storage::QueueId, Clearing> to_clear_;
+    uint64_t orders_epoch_ = 1, looked_epoch_ = 0;  // looked: for queues with cancelled rows
+    Counts cancelled_;
+    std::deque<storage::QueueId> walks_;
+    bool walking_ = false;
+    Instant next_look_ = Instant::min(), next_look_for_cancelled_ = Instant::min();
+    size_t look_bucket_ = 0;
+    Signal cleared_;
     Signal changed_;
     Signal drained_;
     Signal sweep_due_;

@@ -22,8 +22,9 @@ void Home::settle(std::vector<Return> returned) {
             count_session(one.terms.queue->domain, *one.attempt);
             decisions.push_back(decide(std::move(one.terms), *one.attempt, *parts_.settings, now,
                                        parts_.reactor.random()));
-        } else if (now >= one.terms.delivery.expires) {
-            decisions.push_back(expire(std::move(one.terms), now));
+        } else if (auto over = ended(*one.terms.queue, one.terms.delivery, now)) {
+            over->terms = std::move(one.terms);
+            decisions.push_back(decision_of(std::move(*over), now));
         } else {
             // Untried: its row is where it was, so nothing is written and it keeps its place.
             one.terms.in_doubt.clear();

@@ -40,7 +40,8 @@ Task<> Home::refill() {
             Queue& target = *found->second;
             target.refill_wanted = false;
             const size_t limit = window_limit();
-            if (!target.window.cursor() || target.window.size() >= limit) {
+            if (!target.window.cursor() || target.window.size() >= limit ||
+                target.place == Queue::Place::held) {
                 forget_if_empty(target);
                 continue;
             }
@@ -78,11 +79,8 @@ void Home::take_refill(Refill& refill) {
     rows.reserve(refill.rows->size());
     for (storage::Delivery& row : *refill.rows) {
         if (lent_.contains(row.id)) continue;
-        const storage::AcceptMark& mark = row.mark;
-        const bool to_be_announced = mark.boot == parts_.store.boot() &&
-                                     mark.shard < announced_.size() &&
-                                     mark.group > announced_[mark.shard];
-        if (to_be_announced) continue;
+        if (to_be_announced(row.mark)) continue;
+        target.first_expiry = std::min(target.first_expiry, row.expires);
         std::shared_ptr<const JobInfo> job = known_job(row.id.job);
         rows.push_back({std::move(row), std::move(job), nullptr});
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/delivery/job_info.h"
+#include "engine/delivery/suspensions.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls.h"
 #include "engine/policy/observed_tls.h"
@@ -21,7 +22,7 @@ namespace engine {
 struct Attempt {
     Verdict verdict;
     std::string mx, ip, site, provider;
-    std::string tls;     // of the connection, for the event; empty: none
+    std::string tls;      // of the connection, for the event; empty: none
     ObservedTls session;  // the same, for TLS reports
     storage::WallTime started{};
     uint64_t smtp_ms = 0;
@@ -49,6 +50,7 @@ struct LoanTerms {
     /// Set while the host may have the mail and no outcome is durable; whoever makes one so clears
     /// it.
     storage::InDoubtMark in_doubt;
+    OrderId via{};  // the suspension that leads it another way; none: the usual one
 };
 
 /// What comes back: with an attempt, or untried. An untried one keeps its place and its attempt

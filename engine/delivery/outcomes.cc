@@ -123,6 +123,13 @@ Decision expire(LoanTerms terms, WallTime now) {
             .report = told ? Report::failed : Report::none};
 }
 
+Decision cancel(LoanTerms terms, std::string_view reason, WallTime now) {
+    Event event = event_for(terms, Event::Type::cancelled, now);
+    event.attempt = terms.delivery.attempts;
+    event.reply = reason.empty() ? "cancelled" : "cancelled: " + std::string(reason);
+    return {.terms = std::move(terms), .event = std::move(event), .next = std::nullopt};
+}
+
 Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
                 std::mt19937_64& random) {
     const Course course = final_course(attempt.verdict);

@@ -49,6 +49,8 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
 Decision settle_held(LoanTerms terms, HeldAnswer answer, std::string sender, WallTime now);
 /// Ends a delivery whose time is over, without an attempt.
 Decision expire(LoanTerms terms, WallTime now);
+/// Ends one that an operator has cancelled, in their words.
+Decision cancel(LoanTerms terms, std::string_view reason, WallTime now);
 
 /// Puts off a delivery whose content cannot be read: nobody but an operator can mend that, until it
 /// expires.

@@ -126,6 +126,33 @@ std::vector<storage::JobId> QueueWindow::jobs_missing(size_t count) const {
     return jobs;
 }
 
+std::vector<Waiting> QueueWindow::take_expired(WallTime now) {
+    std::vector<Waiting> taken;
+    for (auto next = window_.begin(); next != window_.end();) {
+        const auto one = next++;
+        if (one->second.delivery.expires > now) continue;
+        taken.push_back(std::move(one->second));
+        window_.erase(one);
+    }
+    return taken;
+}
+
+std::optional<storage::WallTime> QueueWindow::first_expiry() const {
+    std::optional<WallTime> first;
+    for (const auto& [place, waiting] : window_)
+        if (!first || waiting.delivery.expires < *first) first = waiting.delivery.expires;
+    return first;
+}
+
+void QueueWindow::rest(size_t limit) {
+    while (window_.size() > limit) {
+        const auto last = std::prev(window_.end());
+        leave_on_disk(storage::key_of(last->second.delivery));
+        window_.erase(last);
+    }
+    for (auto& [place, waiting] : window_) waiting.job = nullptr;
+}
+
 std::optional<storage::WallTime> QueueWindow::next_due() const {
     if (window_.empty()) return std::nullopt;
     return window_.begin()->first.first;

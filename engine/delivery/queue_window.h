@@ -65,6 +65,13 @@ class QueueWindow {
         for (const auto& [place, waiting] : window_) visit(waiting.delivery);
     }
     std::optional<WallTime> next_due() const;
+    /// Takes out all whose time is over.
+    std::vector<Waiting> take_expired(WallTime now);
+    /// Of what is in the window; nullopt: it is empty.
+    std::optional<WallTime> first_expiry() const;
+    /// Keeps no more than `limit` in memory, the earliest, and none of their jobs: nothing is sent
+    /// for a while.
+    void rest(size_t limit);
     bool first_loaded() const { return !window_.empty() && window_.begin()->second.job; }
     const std::optional<storage::DeliveryKey>& cursor() const { return cursor_; }
     size_t size() const { return window_.size(); }

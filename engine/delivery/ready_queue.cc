@@ -88,6 +88,31 @@ std::optional<Loan> ReadyQueue::pop_same_job(const Loan& first) {
     return take(place);
 }
 
+std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& judge) {
+    std::vector<Loan> taken;
+    for (auto next = flows_.begin(); next != flows_.end();) {
+        const auto at = next++;
+        const Place place = at->second;
+        std::deque<Loan>& loans = place.flow->loans;
+        std::deque<Loan> kept;
+        for (Loan& loan : loans) {
+            if (judge(loan)) {
+                --sizes_[static_cast<size_t>(loan.terms().queue->klass)];
+                taken.push_back(std::move(loan));
+            } else {
+                kept.push_back(std::move(loan));
+            }
+        }
+        loans = std::move(kept);
+        if (!loans.empty()) continue;
+        flows_.erase(at);
+        place.campaign->member.flows.erase(place.flow);
+        --place.tenant->member.flows;
+    }
+    size_ -= taken.size();
+    return taken;
+}
+
 std::deque<Loan> ReadyQueue::take_all() {
     std::deque<Loan> all;
     while (auto loan = pop()) all.push_back(std::move(*loan));

@@ -10,6 +10,7 @@
 #include <list>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/delivery/fair_order.h"
 #include "engine/delivery/loan.h"
@@ -36,6 +37,8 @@ class ReadyQueue {
     /// It counts against its tenant and campaign like any other.
     std::optional<Loan> pop_same_job(const Loan& first);
     std::deque<Loan> take_all();
+    /// Of what waits, everything of which `judge` says yes.
+    std::vector<Loan> take_if(const std::function<bool(const Loan&)>& judge);
 
     size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }

@@ -4,6 +4,7 @@
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
+#include "engine/delivery/orders.h"
 #include "engine/smtp/session.h"
 #include "metrics/catalog.h"
 #include "metrics/check.h"
@@ -169,6 +170,16 @@ Course Site::heed(const Verdict& verdict, const Connection& connection) {
                                               {"hold_ms", hold.count()}});
     }
     return row.course;
+}
+
+bool Site::stopped(const Loan& loan, WallTime now) const {
+    return now >= loan.terms().delivery.expires ||
+           parts_.orders.stops(loan.terms(), policy_.provider, policy_.site);
+}
+
+void Site::send_home_stopped() {
+    const WallTime now = parts_.reactor.wall();
+    ready_.take_if([&](const Loan& loan) { return stopped(loan, now); });
 }
 
 void Site::drain() {

@@ -26,6 +26,7 @@ namespace engine {
 
 class HostMemory;
 class Letters;
+class Orders;
 class Session;
 class TlsContext;
 class TlsSessions;
@@ -46,6 +47,7 @@ struct SiteParts {
     Returns& returns;
     Letters& letters;
     HostMemory& hosts;
+    const Orders& orders;
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
     TlsParts tls;
@@ -71,6 +73,8 @@ class Site {
     ~Site();
 
     void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
+    /// What waits and must not be begun any more goes home: expired, held, led away, cancelled.
+    void send_home_stopped();
     /// Nothing more is begun; what is not begun goes home. Transactions in hand finish.
     void drain();
     /// The end of patience: closes what is still open. What was in hand goes home with what is
@@ -118,6 +122,7 @@ class Site {
     Task<> wait_for_throttle();
     Task<> wait_for_rate();
     std::vector<Loan> pull(size_t most);
+    bool stopped(const Loan& loan, WallTime now) const;
     Course heed(const Verdict& verdict, const Connection& connection);
     void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection);
     void not_opened(Attempt attempt);

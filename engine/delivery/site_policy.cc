@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/delivery/suspensions.h"
+
 namespace engine {
 
 namespace {
@@ -59,7 +61,8 @@ SitePolicy policy_for(const Settings& settings, const std::string& domain, const
         policy.provider = provider->name;
         policy.limits = provider->limits;
     }
-    if (const DomainSettings* own = settings_for(settings, domain)) {
+    const DomainSettings* own = is_detour(route.site) ? nullptr : settings_for(settings, domain);
+    if (own) {
         policy.site = "domain:" + own->name;
         policy.limits = own->limits;
         policy.credentials = own->credentials;

@@ -76,6 +76,7 @@ class Site::Feed final : public MailSource {
     bool gives_way();
     bool hold_slot();
     bool has_room() const { return site_.parts_.in_doubt.has_room(draft_->loans.size()); }
+    void drop_stopped();
     void begin_draft();
     Task<> write(Draft* draft);
 
@@ -117,6 +118,7 @@ bool Site::Feed::hold_slot() {
 
 std::optional<Mail> Site::Feed::take() {
     if (site_.draining_) return std::nullopt;
+    drop_stopped();
     prepare();
     if (!draft_ || !draft_->mail || !has_room() || !hold_slot()) return std::nullopt;
     holds_slot_ = false;
@@ -152,6 +154,18 @@ Task<bool> Site::Feed::wait() {
             co_await written_.wait();
         }  // else somebody else was faster
     }
+}
+
+/// A mail that was written and has waited, for the rate or behind another one, may have been
+/// stopped meanwhile. Its other recipients go in another one.
+void Site::Feed::drop_stopped() {
+    if (!draft_ || !draft_->mail) return;
+    const WallTime now = site_.parts_.reactor.wall();
+    const auto stopped = [&](const Loan& loan) { return site_.stopped(loan, now); };
+    if (std::ranges::none_of(draft_->loans, stopped)) return;
+    const std::unique_ptr<Draft> draft = std::move(draft_);
+    for (size_t i = draft->loans.size(); i-- > 0;)
+        if (!stopped(draft->loans[i])) site_.ready_.push_front(std::move(draft->loans[i]));
 }
 
 void Site::Feed::begin_draft() {
@@ -244,7 +258,7 @@ std::vector<Loan> Site::pull(size_t most) {
     std::vector<Loan> loans;
     const WallTime now = parts_.reactor.wall();
     while (auto loan = ready_.pop()) {
-        if (now >= loan->terms().delivery.expires) continue;  // goes home, where it expires
+        if (stopped(*loan, now)) continue;  // goes home, which knows what is to become of it
         loans.push_back(std::move(*loan));
         break;
     }
@@ -252,7 +266,7 @@ std::vector<Loan> Site::pull(size_t most) {
     while (loans.size() < most) {
         auto next = ready_.pop_same_job(loans.front());
         if (!next) break;
-        if (now < next->terms().delivery.expires) loans.push_back(std::move(*next));
+        if (!stopped(*next, now)) loans.push_back(std::move(*next));
     }
     return loans;
 }

@@ -61,6 +61,10 @@ Task<> Spool::room() {
     while (pending_records_ >= pending_records_max) co_await changed_.wait();
 }
 
+Task<> Spool::passed(uint64_t group) {
+    while (group_done_ < group) co_await changed_.wait();
+}
+
 Task<> Spool::flush() {
     while (!idle()) co_await changed_.wait();
     co_await scope_.join();
@@ -111,6 +115,7 @@ Task<> Spool::run() {
             for (Item* item : std::exchange(pending_, {})) refuse(*item, result.error());
             pending_records_ = 0;
         }
+        group_done_ = group_;
         changed_.notify_all();
     }
     running_ = false;
@@ -127,9 +132,12 @@ void Spool::announce(std::vector<Item*>& group, std::vector<storage::Batch>& bat
     std::vector<Arrival> arrivals;
     for (size_t i = 0; i < group.size(); ++i) {
         std::vector<Origin>& origins = group[i]->origins;
-        for (size_t d = 0; d < origins.size(); ++d)
+        for (size_t d = 0; d < origins.size(); ++d) {
+            // As the row on disk has it: a deferral writes it again, and cancellations ask for it.
+            batches[i].puts[d].mark = {store_.boot(), shard_, group_};
             arrivals.push_back({std::move(batches[i].puts[d]), std::move(origins[d].job),
                                 std::move(origins[d].queue)});
+        }
     }
     if (!arrivals.empty()) listener_.accepted(group_, std::move(arrivals));
 }

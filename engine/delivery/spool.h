@@ -53,6 +53,10 @@ class Spool {
     /// find room.
     Task<> room();
     size_t pending_records() const { return pending_records_; }
+    /// Commit groups so far, the one in flight included. What was answered is in one of them.
+    uint64_t groups_begun() const { return group_; }
+    /// Until that group is announced or refused.
+    Task<> passed(uint64_t group);
     bool idle() const { return !running_ && pending_.empty(); }
     /// Until everything given so far is committed or refused.
     Task<> flush();
@@ -80,7 +84,7 @@ class Spool {
     SpoolListener& listener_;
     std::deque<Item*> pending_;  // items live in the frames of their waiters
     size_t pending_records_ = 0;
-    uint64_t group_ = 0;
+    uint64_t group_ = 0, group_done_ = 0;
     bool running_ = false;
     Signal changed_;  // a group ended
     Scope scope_;

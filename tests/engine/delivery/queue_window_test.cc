@@ -67,6 +67,33 @@ TEST(QueueWindow, SendsItsLastOneBackToDiskForAnEarlierOne) {
     EXPECT_LT(*window.cursor(), storage::key_of(deliveries.at(30, 3).delivery));
 }
 
+TEST(QueueWindow, RestsWithFewInMemoryAndNoneOfTheirJobs) {
+    Deliveries deliveries;
+    QueueWindow window;
+    for (uint32_t i = 1; i <= 5; ++i) window.place(deliveries.at(static_cast<int>(i), i), 10);
+    window.rest(2);
+    EXPECT_EQ(window.size(), 2u);
+    EXPECT_FALSE(window.first_loaded());
+    EXPECT_LT(*window.cursor(), storage::key_of(deliveries.at(3, 3).delivery));
+    EXPECT_EQ(window.jobs_missing(9).size(), 1u);
+}
+
+TEST(QueueWindow, GivesOutOneByItsKeyAndAllThatHaveExpired) {
+    Deliveries deliveries;
+    QueueWindow window;
+    for (uint32_t i = 1; i <= 4; ++i) {
+        Waiting one = deliveries.at(10, i);
+        one.delivery.expires = WallTime{milliseconds(100 * i)};
+        window.place(std::move(one), 10);
+    }
+    EXPECT_EQ(window.first_expiry(), WallTime{milliseconds(100)});
+    EXPECT_TRUE(window.take(storage::key_of(deliveries.at(10, 1).delivery)));
+    EXPECT_FALSE(window.take(storage::key_of(deliveries.at(10, 1).delivery)));
+    EXPECT_EQ(indices(window.take_expired(WallTime{milliseconds(300)})),
+              (std::vector<uint32_t>{2, 3}));
+    EXPECT_EQ(window.first_expiry(), WallTime{milliseconds(400)});
+}
+
 TEST(QueueWindow, StopsARefillBeforeWhatCameMeanwhile) {
     Deliveries deliveries;
     QueueWindow window = QueueWindow::from_disk(queue);

@@ -59,6 +59,21 @@ TEST(ReadyQueue, QueuesOfACampaignTakeTurns) {
     EXPECT_EQ(order(queue), "ababaa");
 }
 
+TEST(ReadyQueue, GivesBackWhatMustNotBeBegunAndKeepsTheRestInOrder) {
+    Collected home;
+    ReadyQueue queue;
+    for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 0, .job = i % 2}, i));
+    queue.push(loan(home, {.queue = 1, .job = 1}, 9));
+    EXPECT_EQ(queue.take_if([](const Loan& one) {
+                       return one.terms().delivery.id.job == storage::JobId{1};
+                   }).size(),
+              3u);
+    EXPECT_EQ(home.returned.size(), 3u) << "they went home";
+    EXPECT_EQ(queue.size(), 2u);
+    EXPECT_EQ(order(queue), "aa");
+    EXPECT_TRUE(queue.take_if([](const Loan&) { return true; }).empty());
+}
+
 TEST(ReadyQueue, CampaignsTakeTurnsHoweverManyQueuesTheyHave) {
     Collected home;
     ReadyQueue queue;
