@@ -87,6 +87,8 @@ void observe_store(metrics::Registry& registry, const NodeShared& shared) {
     const storage::Store& store = shared.store;
     registry.gauge(catalog::storage_free).set(static_cast<double>(store.free_bytes()));
     registry.gauge(catalog::queue_bytes).set(static_cast<double>(store.data_bytes()));
+    metrics::Counter& unreadable = registry.counter(catalog::storage_unreadable);
+    unreadable.add(store.unreadable() - unreadable.value());
     registry.gauge(catalog::queue_limit).set(static_cast<double>(shared.settings->queue_bytes_max));
     registry.gauge(catalog::storage_free_min)
         .set(static_cast<double>(shared.settings->free_disk_min));

@@ -217,6 +217,10 @@ inline constexpr Family storage_free{
 inline constexpr Family storage_free_min{
     "sluice_storage_free_min_bytes",
     "[queue] free_disk_min: below this much free disk nothing more is taken in.", Kind::gauge};
+inline constexpr Family storage_unreadable{
+    "sluice_storage_unreadable_total",
+    "Reads of the queue that met damage and went on without what stood there; run sluice fsck.",
+    Kind::counter};
 inline constexpr Family worker_backlog{"sluice_worker_backlog",
                                        "Work that waits for a storage thread or is with one: "
                                        "commit (and refills), read (for the API).",

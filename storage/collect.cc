@@ -23,13 +23,16 @@ constexpr auto reclaim_every = std::chrono::hours(1);
 
 Result<void> Store::collect(WallTime now) {
     const std::lock_guard lock(state_->collect_mutex);
-    if (auto done = state_->drop_contents(); !done) return done;
-    if (auto done = state_->drop_orphans(); !done) return done;
-    if (auto done = state_->drop_events(now - state_->options.event_retention); !done) return done;
-    if (auto done = state_->drop_jobs(now - state_->options.job_retention); !done) return done;
-    if (auto done = state_->drop_idempotency(now); !done) return done;
+    state_->hold_compactions();
+    // All of them: damage in one family must not keep what is past its time in the others.
+    Result<void> first;
+    for (auto done :
+         {state_->drop_contents(), state_->drop_orphans(),
+          state_->drop_events(now - state_->options.event_retention),
+          state_->drop_jobs(now - state_->options.job_retention), state_->drop_idempotency(now)})
+        if (!done && first) first = std::move(done);
     state_->reclaim_blobs(now);
-    return {};
+    return first;
 }
 
 Result<void> Store::State::drop_contents() {
@@ -42,6 +45,15 @@ Result<void> Store::State::drop_contents() {
             add_useless(contents);
             return written;
         }
+    }
+}
+
+/// A compaction that has met a damaged block begins again each second, for ever, and meets it
+/// again.
+void Store::State::hold_compactions() {
+    for (size_t f = 0; f < family_count; ++f) {
+        if (!damaged[f] || held[f]) continue;
+        held[f] = db->SetOptions(families[f], {{"disable_auto_compactions", "true"}}).ok();
     }
 }
 

@@ -52,6 +52,8 @@ inline constexpr std::string_view meta_event_floor =
     "event_floor";  // first seq that collect() kept
 inline constexpr std::string_view meta_job_floor =
     "job_floor";  // highest job id that collect() has seen
+inline constexpr std::string_view meta_events_whole_from =
+    "events_whole_from";  // earlier ones were damaged: fsck does not compare counts with them
 inline constexpr std::string_view meta_ledger = "ledger/";  // + tenant
 inline constexpr std::string_view meta_note = "note/";      // + kind, '/', name
 std::string note_key(std::string_view kind, std::string_view name);

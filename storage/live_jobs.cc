@@ -44,8 +44,10 @@ Result<void> LiveJobs::pin(JobId id, const JobRow& addition) {
         entry.small = addition.small_content;
         if (!addition.job) {  // came with an earlier commit
             auto row = load_(id);
-            if (!row) return std::unexpected(row.error());
-            if (*row && (*row)->job) {
+            // One damaged row must not keep the outcomes of others from being recorded: its job's
+            // content then stays until fsck has looked.
+            if (!row && row.error().code != Errc::corruption) return std::unexpected(row.error());
+            if (row && *row && (*row)->job) {
                 entry.known = true;
                 entry.open = (*row)->tally.counts.open();
                 entry.complete = (*row)->complete(boot_);

@@ -10,9 +10,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "metrics/log.h"
 #include "storage/errors.h"
 #include "storage/keys.h"
 #include "storage/log_check.h"
+#include "storage/log_place.h"
+#include "storage/patient.h"
 #include "storage/range.h"
 #include "storage/state.h"
 
@@ -63,15 +66,33 @@ int sync_directory(const std::filesystem::path& path) {
 // What fails in RocksDB's own threads must be known before the next commit runs into it.
 class BackgroundErrors final : public rocksdb::EventListener {
   public:
-    BackgroundErrors(Health& health, std::string directory)
-        : health_(health), directory_(std::move(directory)) {}
+    BackgroundErrors(Health& health, std::span<std::atomic<bool>> damaged, std::string directory)
+        : health_(health), damaged_(damaged), directory_(std::move(directory)) {}
 
-    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                           rocksdb::Status* status) override {
+        // A damaged block is no reason to stop: what it held is told to whoever reads it, and the
+        // rest of the queue goes on. RocksDB forgets the failure when it is taken from it here.
+        if (reason == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
+            *status = rocksdb::Status::OK();
+            return;
+        }
         if (status->severity() < rocksdb::Status::kHardError) return;  // writes go on
         if (status->IsNoSpace())
             health_.set_full(true);
         else
             health_.fail(error_of(*status, "work in the background in " + directory_));
+    }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) override {
+        if (!job.status.IsCorruption() || job.cf_id >= damaged_.size()) return;
+        if (damaged_[job.cf_id].exchange(true)) return;
+        metrics::log::error(
+            "storage.damaged",
+            {{"family", name_of(static_cast<Family>(job.cf_id))},
+             {"error", job.status.ToString()},
+             {"hint",
+              "mail goes on without what stood there, and the family is no longer compacted; "
+              "stop the daemon when it suits you and run sluice fsck"}});
     }
     // RocksDB would look for room every 5 s and refuse our Resume() meanwhile; the next commit is a
     // better moment.
@@ -82,6 +103,7 @@ class BackgroundErrors final : public rocksdb::EventListener {
 
   private:
     Health& health_;
+    std::span<std::atomic<bool>> damaged_;
     std::string directory_;
 };
 
@@ -106,24 +128,18 @@ Store::State::~State() {
         thread->request_stop();
         if (thread->joinable()) thread->join();
     }
-    for (rocksdb::ColumnFamilyHandle* handle : families)
-        // The only error is that of a foreign handle.
-        (void)db->DestroyColumnFamilyHandle(handle);
+    close_database();
 }
 
 Result<void> Store::State::open() {
     if (auto made = make_directory(); !made) return made;
-    rocksdb::DBOptions db_options = database_options(options.memory_bytes);
-    if (own_env) db_options.env = own_env.get();
-    db_options.listeners.push_back(std::make_shared<BackgroundErrors>(health, directory.string()));
+    LogPlace place(options.data_dir, directory, options.log_dir);
+    const auto taken = place.take([this](const auto& from) { return settle_log(from); });
+    if (!taken) return std::unexpected(taken.error());
+    logs = *taken;
     if (auto sound = check_files(); !sound) return sound;
-    auto descriptors = family_descriptors(options.memory_bytes);
-    if (options.adjust) options.adjust(db_options, descriptors);
-    rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status =
-        rocksdb::DB::Open(db_options, directory.string(), descriptors, &families, &opened);
+    const rocksdb::Status status = open_database(logs);
     if (!status.ok()) return std::unexpected(open_error(status));
-    db.reset(opened);
     if (auto loaded = load(); !loaded) return loaded;
     rocksdb::WriteBatch batch;
     batch.Put(family(Family::meta), std::string(meta_boot), number_key(boot));
@@ -134,8 +150,10 @@ Result<void> Store::State::open() {
 
 /// What RocksDB would not find, or would find too late.
 Result<void> Store::State::check_files() const {
-    for (const auto& look : {damage_of_manifest, damage_of_logs}) {
-        const auto damage = look(*file_system, directory);
+    const std::pair<decltype(&damage_of_logs), std::filesystem::path> looks[] = {
+        {damage_of_manifest, directory}, {damage_of_logs, logs}};
+    for (const auto& [look, where] : looks) {
+        const auto damage = look(*file_system, where);
         if (!damage) return std::unexpected(damage.error());
         if (!damage->empty()) return std::unexpected(error_of(damage->front()));
     }
@@ -170,6 +188,40 @@ Result<void> Store::State::check_current() const {
             kind == ".sst" || kind == ".blob" || (kind == ".log" && entry.file_size(ignored) > 0);
         if (holds_mail) return broken("the file CURRENT is missing beside data");
     }
+    return {};
+}
+
+rocksdb::Status Store::State::open_database(const std::filesystem::path& log_directory) {
+    rocksdb::DBOptions db_options = database_options(options.memory_bytes);
+    if (own_env) db_options.env = own_env.get();
+    if (log_directory != directory) db_options.wal_dir = log_directory.string();
+    db_options.listeners.push_back(
+        std::make_shared<BackgroundErrors>(health, damaged, directory.string()));
+    auto descriptors = family_descriptors(options.memory_bytes);
+    if (options.adjust) options.adjust(db_options, descriptors);
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status status =
+        rocksdb::DB::Open(db_options, directory.string(), descriptors, &families, &opened);
+    db.reset(opened);
+    return status;
+}
+
+void Store::State::close_database() {
+    for (rocksdb::ColumnFamilyHandle* handle : families)
+        // The only error is that of a foreign handle.
+        (void)db->DestroyColumnFamilyHandle(handle);
+    families.clear();
+    db.reset();
+}
+
+Result<void> Store::State::settle_log(const std::filesystem::path& log_directory) {
+    logs = log_directory;
+    if (auto sound = check_files(); !sound) return sound;
+    rocksdb::Status status = open_database(log_directory);
+    if (!status.ok()) return std::unexpected(open_error(status));
+    status = db->Flush({}, families);
+    close_database();
+    if (!status.ok()) return std::unexpected(error(status, "write the log into tables"));
     return {};
 }
 

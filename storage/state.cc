@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <rocksdb/transaction_log.h>
 
+#include <utility>
+
+#include "metrics/log.h"
 #include "storage/errors.h"
 #include "storage/keys.h"
+#include "storage/patient.h"
 
 namespace storage {
 
@@ -22,6 +26,21 @@ Error Health::error() const {
 
 Error Store::State::error(const rocksdb::Status& status, std::string_view doing) const {
     return error_of(status, fmt::format("{} in {}", doing, directory.string()));
+}
+
+void Store::State::tell_unreadable(Family family, std::string_view what) {
+    unreadable.fetch_add(1, std::memory_order_relaxed);
+    {
+        // A block may be met by each of a hundred thousand queues.
+        const std::lock_guard lock(told_mutex);
+        if (std::exchange(told_last, std::string(what)) == what) return;
+    }
+    metrics::log::error("storage.unreadable",
+                        {{"family", name_of(family)},
+                         {"what", what},
+                         {"hint",
+                          "mail goes on without what stood there; stop the daemon when it suits "
+                          "you and run sluice fsck"}});
 }
 
 Result<void> Store::State::write(rocksdb::WriteBatch& batch, std::string_view doing) {

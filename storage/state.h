@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -50,12 +51,18 @@ struct Store::State {
     rocksdb::Status resume();
     uint64_t log_number() const;
     Result<std::optional<JobRow>> job_row(JobId) const;
+    /// A read that met damage: the caller goes on without what stood there.
+    void tell_unreadable(Family, std::string_view what);
     std::vector<UselessContent> take_useless(size_t limit);
     void add_useless(std::span<const UselessContent>);
 
     // open.cc
     Result<void> open();
     Result<void> make_directory() const;
+    rocksdb::Status open_database(const std::filesystem::path& log_directory);
+    void close_database();
+    /// Writes what the log there holds into tables, so that the log may lie elsewhere from then on.
+    Result<void> settle_log(const std::filesystem::path& log_directory);
     Result<void> check_files() const;
     Result<void> check_current() const;
     Error open_error(const rocksdb::Status&) const;
@@ -65,6 +72,7 @@ struct Store::State {
     void count_rows(const std::stop_token&, const rocksdb::Snapshot*);
 
     // collect.cc
+    void hold_compactions();
     Result<void> drop_contents();
     Result<void> drop_orphans();
     Result<void> drop_events(WallTime before);
@@ -75,9 +83,16 @@ struct Store::State {
 
     StoreOptions options;
     std::filesystem::path directory;  // RocksDB's, within data_dir
+    std::filesystem::path logs;       // of the write-ahead log; `directory` unless log_dir is set
     std::shared_ptr<rocksdb::FileSystem> file_system;
     std::unique_ptr<rocksdb::Env> own_env;  // over options.file_system; null: the default one
     Health health;                          // before db, whose threads report to it
+    /// Families whose compactions have met a damaged block. Their next ones would meet it too, each
+    /// time.
+    std::array<std::atomic<bool>, family_count> damaged{};
+    std::atomic<uint64_t> unreadable{0};  // reads that met damage
+    std::mutex told_mutex;
+    std::string told_last;  // of them
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::mutex resume_mutex;
@@ -99,6 +114,7 @@ struct Store::State {
     std::mutex collect_mutex;
     bool orphans_dropped = false;  // once a start; guarded by collect_mutex, as is jobs_from
     uint64_t jobs_from = 0;        // no job row below this id can be collected
+    std::array<bool, family_count> held{};  // from compacting
     WallTime reclaimed_at{};
     std::atomic<uint64_t> contents_dropped{
         1};  // since then; what an earlier run dropped is unknown

@@ -1,11 +1,14 @@
 #include "storage/store.h"
 
+#include <fmt/format.h>
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <set>
 
 #include "storage/errors.h"
 #include "storage/keys.h"
+#include "storage/patient.h"
 #include "storage/range.h"
 #include "storage/records.h"
 #include "storage/state.h"
@@ -35,77 +38,117 @@ Result<std::optional<std::string>> Store::content(JobId id) {
     const auto get = [&](const std::string& key, std::string& value) {
         return state_->db->Get({}, state_->family(Family::content), key, &value);
     };
+    const auto failed = [&](Error error) {
+        if (error.code == Errc::corruption) state_->tell_unreadable(Family::content, error.what);
+        return std::unexpected(std::move(error));
+    };
     std::string bytes;
     rocksdb::Status status = get(content_key(id), bytes);
     if (status.IsNotFound()) return std::nullopt;
-    if (!status.ok()) return std::unexpected(state_->error(status, "read a content"));
+    if (!status.ok()) return failed(state_->error(status, "read a content"));
     if (bytes.size() < content_header_bytes || bytes[0] != content_version)
-        return std::unexpected(bad_record("content", content_key(id)));
+        return failed(bad_record("content", content_key(id)));
     if (bytes[1] == 0) {
         bytes.erase(0, content_header_bytes);
         return bytes;
     }
     status = get(large_content_key(id), bytes);
     if (status.IsNotFound()) return std::nullopt;  // dropped between the two reads
-    if (!status.ok()) return std::unexpected(state_->error(status, "read a content"));
+    if (!status.ok()) return failed(state_->error(status, "read a content"));
     return bytes;
 }
 
 Result<std::optional<JobStatus>> Store::job(JobId id) {
     auto row = state_->job_row(id);
-    if (!row) return std::unexpected(row.error());
+    if (!row) {
+        if (row.error().code == Errc::corruption)
+            state_->tell_unreadable(Family::job, row.error().what);
+        return std::unexpected(row.error());
+    }
     if (!*row || !(*row)->job) return std::nullopt;
     return std::move(**row).status(state_->boot);
 }
 
 Result<std::vector<std::pair<QueueId, QueueInfo>>> Store::queues() {
+    std::vector<std::pair<QueueId, QueueInfo>> named;
+    const auto gaps = read_patiently(*state_->db, state_->family(Family::queue), Family::queue,
+                                     [&](std::string_view key, std::string_view value) {
+                                         const auto id = parse_queue_key(key);
+                                         auto info = read_queue_info(value);
+                                         if (id && info)
+                                             named.emplace_back(*id, std::move(*info));
+                                         else
+                                             state_->tell_unreadable(Family::queue,
+                                                                     bad_record("queue", key).what);
+                                     });
+    for (const Gap& gap : gaps) state_->tell_unreadable(Family::queue, gap.why);
+
     std::vector<std::pair<QueueId, QueueInfo>> found;
     rocksdb::WriteBatch empty_ones;
-    Range names(*state_->db, state_->family(Family::queue), "", "");
-    Range rows(*state_->db, state_->family(Family::delivery), "", "", Range::Caching::pass_through);
-    for (; names.valid(); names.next()) {
-        const auto id = parse_queue_key(names.key());
-        auto info = read_queue_info(names.value());
-        if (!id || !info) return std::unexpected(bad_record("queue", names.key()));
-        for (size_t i = 0; i < steps_before_seek && rows.valid() && rows.key() < names.key(); ++i)
-            rows.next();
-        if (rows.valid() && rows.key() < names.key()) rows.seek(names.key());
-        if (!rows.status().ok()) break;
-        if (rows.valid() && rows.key().starts_with(names.key())) {
-            found.emplace_back(*id, std::move(*info));
+    const auto delete_empty_ones = [&]() -> Result<void> {
+        if (empty_ones.Count() == 0) return {};
+        auto done = state_->write(empty_ones, "delete empty queues");
+        empty_ones.Clear();
+        return done;
+    };
+    std::optional<Range> rows;
+    const auto begin_at = [&](std::string_view key) {
+        rows.emplace(*state_->db, state_->family(Family::delivery), key, "",
+                     Range::Caching::pass_through);
+    };
+    begin_at("");
+    for (auto& [id, info] : named) {
+        const std::string name = queue_key(id);
+        if (!rows->status().ok()) begin_at(name);  // an iterator that has failed is of no more use
+        for (size_t i = 0; i < steps_before_seek && rows->valid() && rows->key() < name; ++i)
+            rows->next();
+        if (rows->valid() && rows->key() < name) rows->seek(name);
+        if (!rows->status().ok()) begin_at(name);  // the damage may have stood before it
+        const rocksdb::Status status = rows->status();
+        if (!status.ok() && !status.IsCorruption())
+            return std::unexpected(state_->error(status, "read the queues"));
+        if (!status.ok()) state_->tell_unreadable(Family::delivery, status.ToString());
+        // Whether anything waits behind the damage is not known, so the row must stay.
+        if (!status.ok() || (rows->valid() && rows->key().starts_with(name))) {
+            found.emplace_back(id, std::move(info));
             continue;
         }
-        empty_ones.Delete(state_->family(Family::queue),
-                          rocksdb::Slice(names.key().data(), names.key().size()));
+        empty_ones.Delete(state_->family(Family::queue), name);
         if (empty_ones.Count() < queue_deletes_per_write) continue;
-        if (auto done = state_->write(empty_ones, "delete empty queues"); !done)
-            return std::unexpected(done.error());
-        empty_ones.Clear();
+        if (auto done = delete_empty_ones(); !done) return std::unexpected(done.error());
     }
-    for (const rocksdb::Status& status : {names.status(), rows.status()})
-        if (!status.ok()) return std::unexpected(state_->error(status, "read the queues"));
-    if (empty_ones.Count() > 0)
-        if (auto done = state_->write(empty_ones, "delete empty queues"); !done)
-            return std::unexpected(done.error());
+    if (auto done = delete_empty_ones(); !done) return std::unexpected(done.error());
     return found;
 }
 
 Result<std::vector<Delivery>> Store::read_queue(QueueId queue, std::optional<DeliveryKey> after,
                                                 size_t limit) {
     const std::string prefix = queue_key(queue);
-    const std::string begin = after ? delivery_key(*after) : prefix;
+    const std::string end = behind_prefix(prefix);
+    std::string begin = after ? delivery_key(*after) : prefix;
+    std::string last = after ? begin : "";  // no row up to here is wanted
     std::vector<Delivery> found;
     found.reserve(std::min(limit, reserve_max));
-    Range rows(*state_->db, state_->family(Family::delivery), begin, behind_prefix(prefix));
-    if (after && rows.valid() && rows.key() == begin) rows.next();
-    for (; rows.valid() && found.size() < limit; rows.next()) {
-        const auto key = parse_delivery_key(rows.key());
-        auto delivery = key ? read_delivery(*key, rows.value()) : std::nullopt;
-        if (!delivery) return std::unexpected(bad_record("delivery", rows.key()));
-        found.push_back(std::move(*delivery));
+    while (true) {
+        Range rows(*state_->db, state_->family(Family::delivery), begin, end);
+        if (rows.valid() && rows.key() == last) rows.next();
+        for (; rows.valid() && found.size() < limit; rows.next()) {
+            last = rows.key();
+            const auto key = parse_delivery_key(last);
+            auto delivery = key ? read_delivery(*key, rows.value()) : std::nullopt;
+            if (delivery)
+                found.push_back(std::move(*delivery));
+            else
+                state_->tell_unreadable(Family::delivery, bad_record("delivery", last).what);
+        }
+        const rocksdb::Status status = rows.status();
+        if (status.ok() || found.size() >= limit) return found;
+        if (!status.IsCorruption()) return std::unexpected(state_->error(status, "read a queue"));
+        state_->tell_unreadable(Family::delivery, status.ToString());
+        begin = readable_from(*state_->db, state_->family(Family::delivery), std::max(begin, last),
+                              end);
+        if (begin == end) return found;
     }
-    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "read a queue"));
-    return found;
 }
 
 Result<std::optional<Delivery>> Store::delivery(const DeliveryKey& key) {
@@ -153,8 +196,20 @@ Result<std::vector<Event>> Store::events(uint64_t after, size_t limit) {
         if (!event) return std::unexpected(bad_record("event", rows.key()));
         found.push_back(std::move(*event));
     }
-    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "read events"));
-    return found;
+    if (rows.status().ok() || !found.empty()) return found;
+    Error failure = state_->error(rows.status(), "read events");
+    if (failure.code == Errc::corruption) {
+        // Whoever reads in order would stand here for ever: say where it goes on.
+        const uint64_t first = std::max(after + 1, state_->event_floor.load());
+        uint64_t step = 1;
+        for (; step <= upto; step *= 2) {
+            rows.seek(number_key(first + step));
+            if (rows.status().ok()) break;
+        }
+        failure.what += fmt::format("; events from {} on cannot be read: go on with after={}",
+                                    first, std::min(first + step - 1, upto));
+    }
+    return std::unexpected(std::move(failure));
 }
 
 uint64_t Store::last_event() const {
@@ -253,24 +308,33 @@ std::pair<int64_t, bool> Store::delivery_rows() const {
     return {state_->rows_counted.load() + state_->rows_changed.load(), exact};
 }
 
+uint64_t Store::unreadable() const {
+    return state_->unreadable.load(std::memory_order_relaxed);
+}
+
 bool Store::healthy() const {
     return !state_->health.failed();
 }
 
 uint64_t Store::free_bytes() const {
-    uint64_t free = 0;
-    const auto status =
-        state_->file_system->GetFreeSpace(state_->directory.string(), {}, &free, nullptr);
-    return status.ok() ? free : 0;
+    uint64_t least = UINT64_MAX;
+    for (const auto& place : {state_->directory, state_->logs}) {
+        uint64_t free = 0;
+        const auto status = state_->file_system->GetFreeSpace(place.string(), {}, &free, nullptr);
+        least = std::min(least, status.ok() ? free : 0);
+    }
+    return least;
 }
 
 uint64_t Store::data_bytes() const {
-    std::vector<rocksdb::Env::FileAttributes> files;
-    const auto status = state_->file_system->GetChildrenFileAttributes(state_->directory.string(),
-                                                                       {}, &files, nullptr);
     uint64_t sum = 0;
-    if (status.ok())
-        for (const auto& file : files) sum += file.size_bytes;
+    for (const auto& place : std::set{state_->directory, state_->logs}) {
+        std::vector<rocksdb::Env::FileAttributes> files;
+        const auto status =
+            state_->file_system->GetChildrenFileAttributes(place.string(), {}, &files, nullptr);
+        if (status.ok())
+            for (const auto& file : files) sum += file.size_bytes;
+    }
     return sum;
 }
 

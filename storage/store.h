@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "storage/backup.h"
 #include "storage/types.h"
 
 namespace rocksdb {
@@ -20,6 +21,7 @@ namespace storage {
 
 struct StoreOptions {
     std::filesystem::path data_dir;
+    std::filesystem::path log_dir;  // of the write-ahead log; empty: in data_dir
     std::chrono::seconds event_retention = std::chrono::hours(72);
     std::chrono::seconds job_retention = std::chrono::hours(72);   // after the job's last delivery ended
     size_t memory_bytes = size_t{192} << 20;                       // of memtables and cached blocks together
@@ -58,7 +60,8 @@ class Store {
     Result<std::vector<JobStatus>> jobs(JobId before, size_t limit);
     Result<std::vector<std::pair<QueueId, QueueInfo>>> queues();   // every queue with a row; deletes rows of queues
                                                                    // that are empty (call at start-up only)
-    /// Rows of one queue in due order, after `after` (exclusive), at most `limit`.
+    /// Rows of one queue in due order, after `after` (exclusive), at most `limit`; fewer: there are
+    /// no more. What is damaged is left out, logged and counted.
     Result<std::vector<Delivery>> read_queue(QueueId, std::optional<DeliveryKey> after, size_t limit);
     Result<std::optional<Delivery>> delivery(const DeliveryKey&);  // nullopt: that row is not there (any more)
     Result<std::optional<QueueInfo>> queue(QueueId);
@@ -90,8 +93,14 @@ class Store {
     /// Drops events, finished jobs and idempotency keys that are past their time. Call now and then, off the shard.
     Result<void> collect(WallTime now);
     bool healthy() const;                     // false after a failed write or sync
-    uint64_t free_bytes() const;              // of the file system that holds data_dir
-    uint64_t data_bytes() const;              // what data_dir holds
+    uint64_t unreadable() const;              // reads since the start that met damage
+    uint64_t free_bytes() const;              // of data_dir's file system or log_dir's: the fuller
+    uint64_t data_bytes() const;              // what data_dir and log_dir hold
+
+    /// A copy of everything as it is at this moment, in a directory that must not exist yet, while
+    /// commits go on. On data_dir's file system tables are linked and not copied. May take minutes
+    /// elsewhere. See backup.h.
+    Result<Backup> backup(const std::filesystem::path& target, WallTime now);
 
   private:
     Store();

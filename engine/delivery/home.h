@@ -204,9 +204,7 @@ class Home {
     Task<QueueWindow::Jobs> read_jobs(std::vector<Load> loads);
     size_t load_ahead() const;
     bool contents_over_budget() const;
-    std::shared_ptr<const JobInfo> job_info(storage::JobId id,
-                                            std::optional<storage::JobStatus> row,
-                                            const std::optional<std::string>& bytes);
+    std::shared_ptr<const JobInfo> job_info(Load& load);
     std::shared_ptr<const JobInfo> known_job(storage::JobId id);
     void remember_job(const std::shared_ptr<const JobInfo>& job);
     Task<> sweep();

@@ -12,6 +12,12 @@ namespace engine {
 
 namespace {
 constexpr auto refill_retry = std::chrono::seconds(5);  // after a read that failed
+
+/// What is damaged stays damaged; any other failure may pass.
+template <class T>
+bool is_to_be_repeated(const storage::Result<T>& read) {
+    return !read && read.error().code != storage::Errc::corruption;
+}
 }
 
 struct Home::Refill {
@@ -159,34 +165,39 @@ Task<QueueWindow::Jobs> Home::read_jobs(std::vector<Load> loads) {
             }
         });
         std::erase_if(loads, [&](Load& load) {
-            if (!load.job || !load.content) return false;
-            jobs.emplace(load.id, job_info(load.id, std::move(*load.job), *load.content));
+            if (is_to_be_repeated(load.job) || is_to_be_repeated(load.content)) return false;
+            jobs.emplace(load.id, job_info(load));
             return true;
         });
         if (loads.empty()) break;
         const Load& first = loads.front();
-        metrics::log::error("job.read_failed", {{"job", storage::to_text(first.id)},
-                                                {"error", first.job ? first.content.error().what
-                                                                    : first.job.error().what}});
+        metrics::log::error("job.read_failed",
+                            {{"job", storage::to_text(first.id)},
+                             {"error", is_to_be_repeated(first.job) ? first.job.error().what
+                                                                    : first.content.error().what}});
         co_await sleep_for(parts_.reactor, refill_retry);
     }
     co_return jobs;
 }
 
-/// A job whose content is gone or does not decode gets none; its deliveries are deferred with words
-/// that say so.
-std::shared_ptr<const JobInfo> Home::job_info(storage::JobId id,
-                                              std::optional<storage::JobStatus> row,
-                                              const std::optional<std::string>& bytes) {
+/// A job whose content is gone, damaged or does not decode gets none; its deliveries are deferred
+/// with words that say so, and the others go on.
+std::shared_ptr<const JobInfo> Home::job_info(Load& load) {
+    const storage::JobId id = load.id;
     storage::Job job{.id = id};
-    if (row) job = std::move(row->job);
+    const bool has_row = load.job && *load.job;
+    if (has_row) job = std::move((*load.job)->job);
     std::shared_ptr<const Content> content;
     std::string trouble;
-    if (!row)
+    if (!load.job)
+        trouble = load.job.error().what;
+    else if (!has_row)
         trouble = "the job's row is missing";
-    else if (!bytes)
+    else if (!load.content)
+        trouble = load.content.error().what;
+    else if (!*load.content)
         trouble = "the content's row is missing";
-    else if (auto decoded = Content::decode(*bytes); !decoded)
+    else if (auto decoded = Content::decode(**load.content); !decoded)
         trouble = decoded.error();
     else
         content = std::make_shared<const Content>(std::move(*decoded));

@@ -104,6 +104,12 @@ storage::Result<size_t> settle_in_doubt(std::vector<storage::InDoubt> left, Doub
     };
     for (const storage::InDoubt& entry : left) {
         auto terms = terms_of(entry, store, memory);
+        if (!terms && terms.error().code == storage::Errc::corruption) {
+            metrics::log::error(
+                "in_doubt.unreadable",
+                {{"delivery", storage::to_text(entry.key.id)}, {"error", terms.error().what}});
+            continue;  // the row waits for fsck; if it can be read again it goes again
+        }
         if (!terms) return std::unexpected(terms.error());
         if (!*terms) continue;
         Decision decision = decide(std::move(**terms), attempt_of(entry), settings, now, random);

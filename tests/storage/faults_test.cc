@@ -268,8 +268,12 @@ TEST_F(FaultsTest, NamesTheFileThatIsDamaged) {
     } else {
         const auto rows = (*opened)->read_queue({1, 1}, std::nullopt, 100);
         const auto events = (*opened)->events(0, 100);
-        ASSERT_TRUE(!rows || !events);
-        what = !rows ? rows.error().what : events.error().what;
+        if (events) {  // then rows of deliveries stood there: they are gone around, and counted
+            EXPECT_LT(rows->size(), 50U);
+            EXPECT_GT((*opened)->unreadable(), 0U);
+            return;
+        }
+        what = events.error().what;
     }
     EXPECT_THAT(what, HasSubstr(table.filename().string()));
     EXPECT_THAT(what, HasSubstr("fsck"));

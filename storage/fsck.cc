@@ -1,0 +1,353 @@
+#include "storage/fsck.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <rocksdb/file_system.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "storage/errors.h"
+#include "storage/fsck_repair.h"
+#include "storage/fsck_scan.h"
+#include "storage/log_check.h"
+#include "storage/log_place.h"
+#include "storage/ownership.h"
+
+namespace storage {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = FsckFinding::Kind;
+
+/// The database while fsck has it open, for reading or for mending.
+struct Opened {
+    std::unique_ptr<rocksdb::DB> db;
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+
+    Opened() = default;
+    Opened(Opened&&) = default;
+    ~Opened() { close(); }
+    void close() {
+        for (auto* handle : families) (void)db->DestroyColumnFamilyHandle(handle);
+        families.clear();
+        db.reset();
+    }
+};
+
+class Fsck {
+  public:
+    explicit Fsck(const FsckOptions& options)
+        : options_(options),
+          data_dir_(fs::absolute(options.data_dir).lexically_normal()),
+          directory_(data_dir_ / "rocksdb"),
+          files_(options.file_system ? options.file_system : rocksdb::FileSystem::Default()) {}
+
+    Result<FsckReport> run() {
+        std::error_code error;
+        if (!fs::is_directory(directory_, error))
+            return std::unexpected(
+                Error{Errc::invalid,
+                      fmt::format("{} holds no queue; check [node] data_dir", data_dir_.string())});
+        const auto logs = LogPlace(data_dir_, directory_, options_.log_dir).current();
+        if (!logs) return std::unexpected(logs.error());
+        logs_ = *logs;
+        rocksdb::FileLock* lock = nullptr;
+        const auto locked = files_->LockFile((directory_ / "LOCK").string(), {}, &lock, nullptr);
+        if (!locked.ok())
+            return std::unexpected(Error{
+                Errc::locked,
+                fmt::format("data_dir {} is in use; stop the daemon first", data_dir_.string())});
+        auto looked = options_.repair ? Result<void>{} : check();
+        if (options_.repair) looked = prepare();
+        (void)files_->UnlockFile(lock, {}, nullptr);
+        if (looked && options_.repair) looked = repair();
+        for (const fs::path& path : {data_dir_, logs_}) give_to_owner_of(path);
+        if (!looked) return std::unexpected(looked.error());
+        return std::move(report_);
+    }
+
+  private:
+    void find_file(std::string what, std::string mend) {
+        report_.found.push_back({Kind::file, std::move(what), std::move(mend)});
+    }
+
+    Result<std::vector<LogDamage>> file_damage() {
+        std::vector<LogDamage> all;
+        const std::pair<decltype(&damage_of_logs), std::filesystem::path> looks[] = {
+            {damage_of_manifest, directory_}, {damage_of_logs, logs_}};
+        for (const auto& [look, where] : looks) {
+            const auto damage = look(*files_, where);
+            if (!damage) return std::unexpected(damage.error());
+            all.insert(all.end(), damage->begin(), damage->end());
+        }
+        for (const LogDamage& damage : all)
+            find_file(error_of(damage).what, damage.turned ? "turns the bit back: nothing is lost"
+                                                           : "skips the records that do not hold");
+        return all;
+    }
+
+    bool has_current() const {
+        std::ifstream in(directory_ / "CURRENT");
+        std::string name;
+        std::error_code error;
+        return std::getline(in, name) && name.starts_with("MANIFEST-") &&
+               fs::exists(directory_ / name, error);
+    }
+
+    // --- looking only
+
+    Result<void> check() {
+        const auto damage = file_damage();
+        if (!damage) return std::unexpected(damage.error());
+        if (!has_current())
+            find_file("the file CURRENT is missing or names no manifest",
+                      "names the newest manifest in it");
+        if (report_.found.empty()) {
+            const auto status = open_to_read();
+            if (!status.ok())
+                find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),
+                          "makes a new list of the tables that can be read");
+            else
+                look();
+        }
+        report_.left = report_.found;
+        return {};
+    }
+
+    rocksdb::Status open_to_read() {
+        rocksdb::DB* opened = nullptr;
+        const auto status = rocksdb::DB::OpenForReadOnly(db_options(), directory_.string(),
+                                                         family_descriptors(options_.memory_bytes),
+                                                         &opened_.families, &opened);
+        opened_.db.reset(opened);
+        return status;
+    }
+
+    rocksdb::DBOptions db_options() const {
+        rocksdb::DBOptions options = database_options(options_.memory_bytes);
+        options.create_if_missing = false;
+        if (logs_ != directory_) options.wal_dir = logs_.string();
+        if (skip_records_)
+            options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+        return options;
+    }
+
+    void look() {
+        scan_ = scan(*opened_.db, opened_.families, options_);
+        const auto found = findings_of(scan_);
+        report_.found.insert(report_.found.end(), found.begin(), found.end());
+        report_.jobs = static_cast<uint64_t>(
+            std::ranges::count_if(scan_.jobs, [](const auto& job) { return job.second.has_row; }));
+        report_.contents = scan_.contents;
+        report_.deliveries = scan_.rows.size();
+        report_.queues = static_cast<uint64_t>(std::ranges::count_if(
+            scan_.queues, [](const auto& queue) { return queue.second.has_value(); }));
+        report_.events = scan_.events;
+        report_.idempotency_keys = scan_.idempotency_keys;
+    }
+
+    // --- mending
+
+    /// Before the database is opened: its files.
+    Result<void> prepare() {
+        const auto damage = file_damage();
+        if (!damage) return std::unexpected(damage.error());
+        const bool current = has_current();
+        if (!current)
+            find_file("the file CURRENT is missing or names no manifest",
+                      "names the newest manifest in it");
+        if (report_.found.empty()) return {};
+        if (auto kept = keep_aside(); !kept) return kept;
+        for (const LogDamage& one : *damage) {
+            if (one.turned) {
+                if (auto turned = turn_back(one); !turned) return turned;
+            } else {
+                skip_records_ = true;
+                report_.lost.push_back(
+                    fmt::format("records of {} from byte {} on that do not hold: mail that was "
+                                "accepted, or outcomes, by then",
+                                one.file.string(), one.offset));
+            }
+        }
+        return current ? Result<void>{} : write_current();
+    }
+
+    /// What is damaged is kept, for whoever wants to look at it or knows better.
+    Result<void> keep_aside() {
+        const fs::path aside =
+            data_dir_ / fmt::format("before-repair-{}", options_.now.time_since_epoch().count());
+        std::error_code error;
+        fs::create_directory(aside, error);
+        for (const fs::path& from : {directory_, logs_}) {
+            for (const auto& entry : fs::directory_iterator(from, error)) {
+                if (!entry.is_regular_file()) continue;
+                const auto kind = entry.path().extension();
+                const fs::path to = aside / entry.path().filename();
+                // Tables are never changed, so a link keeps them; the rest is written again in
+                // place.
+                if (kind == ".sst" || kind == ".blob")
+                    fs::create_hard_link(entry.path(), to, error);
+                else
+                    fs::copy_file(entry.path(), to, fs::copy_options::skip_existing, error);
+                if (error)
+                    return std::unexpected(
+                        Error{Errc::io, fmt::format("keep {} in {}: {}", entry.path().string(),
+                                                    aside.string(), error.message())});
+            }
+        }
+        report_.done.push_back("the files as they were are kept in " + aside.string());
+        return {};
+    }
+
+    Result<void> turn_back(const LogDamage& damage) {
+        std::fstream file(damage.file, std::ios::in | std::ios::out | std::ios::binary);
+        const auto at = static_cast<std::streamoff>(damage.turned->octet);
+        file.seekg(at);
+        const auto octet = static_cast<char>(file.get() ^ damage.turned->mask);
+        file.seekp(at);
+        file.put(octet).flush();
+        const int fd = file ? ::open(damage.file.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+        const bool synced = fd >= 0 && ::fsync(fd) == 0;
+        if (fd >= 0) ::close(fd);
+        if (!synced)
+            return std::unexpected(Error{
+                Errc::io, fmt::format("mend {}: {}", damage.file.string(), std::strerror(errno))});
+        report_.done.push_back(fmt::format("{}: a bit of byte {} turned back", damage.file.string(),
+                                           damage.turned->octet));
+        return {};
+    }
+
+    Result<void> write_current() {
+        std::string newest;
+        std::error_code error;
+        for (const auto& entry : fs::directory_iterator(directory_, error)) {
+            const std::string name = entry.path().filename();
+            if (name.starts_with("MANIFEST-")) newest = std::max(newest, name);
+        }
+        if (newest.empty()) return {};  // then the tables are listed anew
+        std::ofstream out(directory_ / "CURRENT", std::ios::trunc);
+        out << newest << "\n";
+        out.close();
+        report_.done.push_back("CURRENT names " + newest);
+        return {};
+    }
+
+    Result<void> repair() {
+        if (auto opened = open_to_mend(); !opened) return opened;
+        look();
+        bool events_lost =
+            std::ranges::any_of(scan_.gaps,
+                                [](const Gap& g) { return g.family == Family::event; }) ||
+            std::ranges::any_of(scan_.bad_records,
+                                [](const auto& r) { return r.first == Family::event; });
+        if (!scan_.gaps.empty()) {
+            for (const Gap& gap : scan_.gaps)
+                report_.lost.push_back(
+                    fmt::format("what stood in a damaged block of family {}", name_of(gap.family)));
+            if (auto copied = copy_and_swap(); !copied) return copied;
+            scan_ = scan(*opened_.db, opened_.families, options_);
+        }
+        if (events_lost)
+            scan_.events_whole_from = std::max(scan_.last_event + 1, scan_.event_floor);
+        if (auto mended = repair_records(*opened_.db, opened_.families, scan_, options_, report_);
+            !mended)
+            return mended;
+        scan_ = scan(*opened_.db, opened_.families, options_);
+        report_.left = findings_of(scan_);
+        const auto status = opened_.db->Flush({}, opened_.families);
+        opened_.close();
+        if (!status.ok()) return std::unexpected(error_of(status, "close " + directory_.string()));
+        return {};
+    }
+
+    rocksdb::Status open_to_write() {
+        rocksdb::DB* opened = nullptr;
+        auto options = db_options();
+        const auto status = rocksdb::DB::Open(options, directory_.string(), descriptors(),
+                                              &opened_.families, &opened);
+        opened_.db.reset(opened);
+        return status;
+    }
+    /// Nothing is compacted meanwhile: that would only run into what is damaged.
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors() const {
+        auto all = family_descriptors(options_.memory_bytes);
+        for (auto& one : all) one.options.disable_auto_compactions = true;
+        return all;
+    }
+
+    Result<void> open_to_mend() {
+        auto status = open_to_write();
+        if (status.ok()) return {};
+        if (status.ToString().find("lock") != std::string::npos)
+            return std::unexpected(Error{Errc::locked, "data_dir " + data_dir_.string() +
+                                                           " is in use; stop the daemon first"});
+        find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),
+                  "makes a new list of the tables that can be read");
+        if (report_.done.empty())
+            if (auto kept = keep_aside(); !kept) return kept;
+        const auto repaired = rocksdb::RepairDB(directory_.string(), db_options(), descriptors());
+        if (!repaired.ok())
+            return std::unexpected(error_of(repaired, "repair " + directory_.string()));
+        report_.done.push_back(
+            "RocksDB has listed the tables that can be read anew; the others are in " +
+            (directory_ / "lost").string());
+        report_.lost.push_back("what stood in tables that cannot be opened: " + status.ToString());
+        status = open_to_write();
+        if (!status.ok()) return std::unexpected(error_of(status, "open " + directory_.string()));
+        return {};
+    }
+
+    Result<void> copy_and_swap() {
+        const fs::path fresh = data_dir_ / "rocksdb.repaired";
+        std::error_code error;
+        fs::remove_all(fresh, error);  // of a repair that was cut
+        if (auto copied = copy_readable(*opened_.db, opened_.families, fresh, options_); !copied)
+            return copied;
+        opened_.close();
+        // In one step: a data_dir without its database would be taken for a new one.
+        if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, directory_.c_str(), RENAME_EXCHANGE) !=
+            0)
+            return std::unexpected(
+                Error{Errc::io, fmt::format("put {} in the place of {}: {}", fresh.string(),
+                                            directory_.string(), std::strerror(errno))});
+        const fs::path old =
+            data_dir_ / fmt::format("rocksdb.damaged-{}", options_.now.time_since_epoch().count());
+        fs::rename(fresh, old, error);
+        // Whatever the old log held was written into tables when the database was opened.
+        if (logs_ != directory_)
+            for (const auto& entry : fs::directory_iterator(logs_, error))
+                if (entry.path().extension() == ".log")
+                    fs::rename(entry.path(), old / entry.path().filename(), error);
+        report_.done.push_back(
+            "all that can be read copied into new tables; the damaged ones are in " + old.string());
+        const auto status = open_to_write();
+        if (!status.ok()) return std::unexpected(error_of(status, "open " + directory_.string()));
+        return {};
+    }
+
+    const FsckOptions& options_;
+    fs::path data_dir_, directory_, logs_;
+    std::shared_ptr<rocksdb::FileSystem> files_;
+    bool skip_records_ = false;
+    Opened opened_;
+    Scan scan_;
+    FsckReport report_;
+};
+
+}  // namespace
+
+bool FsckReport::sound() const {
+    return std::ranges::all_of(left, [](const FsckFinding& f) { return f.kind == Kind::orphan; });
+}
+
+Result<FsckReport> fsck(const FsckOptions& options) {
+    return Fsck(options).run();
+}
+
+}  // namespace storage
