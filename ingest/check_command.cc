@@ -22,6 +22,7 @@
 #include "ingest/commands.h"
 #include "ingest/setting.h"
 #include "ingest/terminal.h"
+#include "storage/log_place.h"
 
 namespace ingest {
 
@@ -112,20 +113,24 @@ std::optional<std::vector<std::chrono::nanoseconds>> sync_times(const std::files
     return times;
 }
 
-void check_data_dir(Findings& findings, const Config& config) {
-    std::filesystem::path dir = config.data_dir;
+enum class Holds : uint8_t { everything, tables, log };
+
+/// `setting` is the name of the directory's key in [node].
+void check_directory(Findings& findings, const Config& config, const std::string& setting,
+                     std::filesystem::path dir, Holds holds) {
     std::error_code ignored;
     const bool exists = std::filesystem::is_directory(dir, ignored);
     if (!exists) {
+        const std::string missing = dir.string();
         dir = std::filesystem::absolute(dir, ignored)
                   .parent_path();  // serve creates the last part only
         const bool possible =
             std::filesystem::is_directory(dir, ignored) && access(dir.c_str(), W_OK | X_OK) == 0;
-        findings.push_back({"data_dir", possible ? warn : fail,
-                            fmt::format("{} does not exist", config.data_dir.string()),
-                            possible
-                                ? "serve will create it"
-                                : "create it for the user that serves, or set [node] data_dir"});
+        findings.push_back(
+            {setting, possible ? warn : fail, fmt::format("{} does not exist", missing),
+             possible
+                 ? "serve will create it"
+                 : fmt::format("create it for the user that serves, or set [node] {}", setting)});
         if (!possible) return;
     }
     struct statvfs fs{};
@@ -144,13 +149,13 @@ void check_data_dir(Findings& findings, const Config& config) {
     const auto times = sync_times(dir);
     if (!times) {
         findings.push_back(
-            {"data_dir", fail,
+            {setting, fail,
              fmt::format("cannot write to {}: {}", dir.string(), std::strerror(errno)),
              "make it writable for the user that serves"});
         return;
     }
-    if (exists)
-        findings.push_back({"data_dir", ok, fmt::format("{} is writable", dir.string()), ""});
+    if (exists) findings.push_back({setting, ok, fmt::format("{} is writable", dir.string()), ""});
+    if (holds == Holds::tables) return;  // nobody waits for their syncs
     const auto ms = [&](size_t i) {
         return std::chrono::duration<double, std::milli>((*times)[i]).count();
     };
@@ -161,7 +166,25 @@ void check_data_dir(Findings& findings, const Config& config) {
                      times->size(), ms(times->size() - 1)),
          median < sync_slow
              ? ""
-             : "every acceptance waits for one: put data_dir on a disk with a fast fsync"});
+             : fmt::format(
+                   "every acceptance waits for one: put {} on a disk with a fast fsync, or the "
+                   "log alone with [node] log_dir",
+                   setting)});
+}
+
+void check_directories(Findings& findings, const Config& config) {
+    check_directory(findings, config, "data_dir", config.data_dir,
+                    config.log_dir.empty() ? Holds::everything : Holds::tables);
+    if (!config.log_dir.empty())
+        check_directory(findings, config, "log_dir", config.log_dir, Holds::log);
+    const storage::LogPlace place(config.data_dir, config.data_dir / "rocksdb", config.log_dir);
+    const auto log = place.current();
+    if (!log)
+        findings.push_back({"log_dir", fail, log.error().what, ""});
+    else if (*log != place.wanted() && std::filesystem::exists(config.data_dir))
+        findings.push_back({"log_dir", warn,
+                            fmt::format("the write-ahead log is in {}", log->string()),
+                            fmt::format("serve will move it to {}", place.wanted().string())});
 }
 
 /// Looks up a domain's MX and greets none of it: a banner is enough.
@@ -265,7 +288,7 @@ Findings check_host(const Config& config, const CheckOptions& options) {
         findings.push_back({"configuration", warn, warning, ""});
     check_ring(findings);
     check_limits(findings);
-    check_data_dir(findings, config);
+    check_directories(findings, config);
     check_keys(findings, config);
     if (!options.domain.empty()) check_mail_path(findings, config, options.domain);
     return findings;

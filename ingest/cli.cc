@@ -43,6 +43,9 @@ struct Words {
     ClassifyOptions classify;
     ListOptions list;
     WhyOptions why;
+    FsckCommandOptions fsck;
+    BackupOptions backup;
+    RestoreOptions restore;
     bool once = false;
     std::string document;  // a shell, or the page that is wanted
     std::string folder;    // where man pages go
@@ -123,6 +126,13 @@ int run_classify(Words& words) {
     if (!config) return wrong_usage;
     words.classify.output = words.output();
     return classify(words.classify, *config);
+}
+
+int run_fsck(Words& words) {
+    const auto config = configuration(words.config_file);
+    if (!config) return wrong_usage;
+    words.fsck.output = words.output();
+    return fsck(words.fsck, *config);
 }
 
 int run_check(Words& words) {
@@ -267,6 +277,47 @@ void describe_documents(CLI::App& app, Words& words, std::function<int()>& run) 
     man_command->add_flag("--markdown", words.markdown,
                           "Print the configuration's reference as Markdown");
     man_command->callback([&] { run = [&] { return run_man(app, words); }; });
+}
+
+/// The commands for the queue's files.
+void describe_upkeep(CLI::App& app, Words& words, std::function<int()>& run) {
+    auto* fsck_command = app.add_subcommand(
+        "fsck", "Look through the queue for damage, while the daemon does not run");
+    fsck_command->add_flag("--repair", words.fsck.repair,
+                           "Mend what can be mended; says what is lost");
+    add_config(*fsck_command, words);
+    add_json(*fsck_command, words);
+    fsck_command->callback([&] { run = [&words] { return run_fsck(words); }; });
+
+    auto* backup_command =
+        app.add_subcommand("backup", "Copy the queue as it is, while the daemon goes on");
+    backup_command
+        ->add_option("DIRECTORY", words.backup.directory,
+                     "Made by the daemon; on data_dir's file system tables are linked")
+        ->required();
+    add_client(*backup_command, words);
+    backup_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.backup.client = c;
+                return backup(words.backup);
+            });
+        };
+    });
+
+    auto* restore_command = app.add_subcommand("restore", "Make a data_dir of a backup");
+    restore_command->add_option("BACKUP", words.restore.backup, "Made by sluice backup")
+        ->required();
+    restore_command
+        ->add_option("--data-dir", words.restore.data_dir, "Must be empty or not be there yet")
+        ->required();
+    add_json(*restore_command, words);
+    restore_command->callback([&] {
+        run = [&words] {
+            words.restore.output = words.output();
+            return restore(words.restore);
+        };
+    });
 }
 
 /// What may be named by every order, and further by those that are not about single recipients.
@@ -474,6 +525,7 @@ void describe(CLI::App& app, Words& words, Serve daemon, std::function<int()>& r
     tls_report_command->callback([&] { run = [&words] { return run_tls_report(words); }; });
 
     describe_orders(app, words, run);
+    describe_upkeep(app, words, run);
 
     auto* send_command = app.add_subcommand(
         "send", "Deliver one mail now, without the daemon, and show the conversation");

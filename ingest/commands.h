@@ -121,6 +121,26 @@ struct CheckOptions {
 };
 int check(const CheckOptions& options);
 
+struct FsckCommandOptions {
+    bool repair = false;
+    Output output = Output::text;
+};
+/// Looks through the queue of the configuration's data_dir, which no daemon may have open. 1 as
+/// long as anything in it is damaged.
+int fsck(const FsckCommandOptions& options, const Config& config);
+
+struct BackupOptions {
+    ClientOptions client;
+    std::string directory;  // that the daemon makes
+};
+int backup(const BackupOptions& options);
+
+struct RestoreOptions {
+    std::string backup, data_dir;
+    Output output = Output::text;
+};
+int restore(const RestoreOptions& options);
+
 struct PasswordOptions {
     enum class What : uint8_t { hash, new_password, api_key };
     What what = What::hash;  // of the password on standard input

@@ -32,6 +32,7 @@ struct Config {
     std::filesystem::path file;  // that it was read from; empty: the defaults alone
     engine::Settings delivery;
     std::filesystem::path data_dir;
+    std::filesystem::path log_dir;  // of the write-ahead log; empty: in data_dir
     unsigned shards = 0;   // 0: one per core
     unsigned signers = 0;  // 0: one per core
     std::vector<engine::DkimEntry> dkim;

@@ -206,7 +206,7 @@ std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tl
 std::expected<void, std::string> Daemon::start() {
     if (auto enough = raise_descriptor_limit(); !enough) return enough;
     if (auto ring = engine::UringReactor::probe(); !ring) return std::unexpected(ring.error().what);
-    auto store = storage::Store::open({.data_dir = config_.data_dir});
+    auto store = storage::Store::open({.data_dir = config_.data_dir, .log_dir = config_.log_dir});
     if (!store) return std::unexpected(store.error().what);
     store_ = std::move(*store);
 

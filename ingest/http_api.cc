@@ -6,6 +6,7 @@
 #include <array>
 
 #include "ingest/api_error.h"
+#include "ingest/backup_api.h"
 #include "ingest/config_api.h"
 #include "ingest/console_api.h"
 #include "ingest/deliveries_api.h"
@@ -62,6 +63,7 @@ constexpr auto routes = std::to_array<Route>({
     {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
     {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
     {"POST", "/v1/in-doubt/*", For::operators, post_in_doubt},
+    {"POST", "/v1/backup", For::operators, post_backup},
     {"GET", "/healthz", For::anybody, get_health},
     {"GET", "/readyz", For::anybody, get_readiness},
     {"GET", "/", For::anybody, get_console},

@@ -28,6 +28,7 @@ struct HttpContext {
     engine::Reactor& reactor;
     engine::Post& post;
     engine::Worker& worker;  // for reads of the store, which blocks, and for parsing what is large
+    engine::Worker& long_work;  // for what takes minutes; one at a time in the whole daemon
     storage::Store& store;
     engine::Intake& intake;
     engine::Feed& feed;

@@ -49,6 +49,7 @@ struct NodeShared {
     engine::ContentMemory content_memory;
     engine::DkimKeyring keyring;
     engine::WorkerPool signers;
+    engine::WorkerPool long_work;  // one thread: backups
     engine::Exchange exchange;
     IdempotencyKeys idempotency;
     const SmtpAccess access;
@@ -134,6 +135,7 @@ class NodeShard final : engine::Node {
     engine::ThreadWorker commits_;  // the storage worker: commits and refills, in order
     engine::ThreadWorker reads_;    // what the API reads, so that a long read delays no commit
     engine::PoolPort signers_;      // makes mails: conversion and signatures
+    engine::PoolPort long_work_;    // what takes minutes
     std::unique_ptr<engine::CaresClient> dns_;
     engine::DeliveryShard delivery_;
     bool draining_ = false;

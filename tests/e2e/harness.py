@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/sluice"))
@@ -279,6 +280,12 @@ class Daemon:
         status, _, body = self.request("GET", path)
         assert status == 200, f"GET {path}: {status} {body[:500]!r}"
         return json.loads(body)
+
+    def metric(self, name):
+        """One without labels; 0 when it is not there."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            found = re.search(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
 
     def post(self, job, query="", **headers):
         """A JSON job: status and the answer, parsed."""

@@ -169,6 +169,7 @@ TestShard::TestShard() {
     context = std::make_unique<HttpContext>(HttpContext{.reactor = reactor,
                                                         .post = post_0,
                                                         .worker = worker,
+                                                        .long_work = worker,
                                                         .store = *store,
                                                         .intake = intake,
                                                         .feed = feed,
