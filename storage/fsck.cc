@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <set>
 
 #include "storage/errors.h"
 #include "storage/fsck_repair.h"
@@ -184,7 +185,7 @@ class Fsck {
             data_dir_ / fmt::format("before-repair-{}", options_.now.time_since_epoch().count());
         std::error_code error;
         fs::create_directory(aside, error);
-        for (const fs::path& from : {directory_, logs_}) {
+        for (const fs::path& from : std::set{directory_, logs_}) {  // often the same
             for (const auto& entry : fs::directory_iterator(from, error)) {
                 if (!entry.is_regular_file()) continue;
                 const auto kind = entry.path().extension();

@@ -96,7 +96,6 @@ class Check(WholeRun):
         self.daemon.kill()
         report = fsck(self.daemon)
         self.assertEqual((report["sound"], report["deliveries"]), (True, 0), report)
-        self.daemon.start()
 
 
 class LogDirectory(WholeRun):
@@ -143,10 +142,12 @@ class Damage(WholeRun):
             data_dir = self.world.folder / f"damaged{number}.data"
             shutil.copytree(sound, data_dir)
             where = turn_a_bit(data_dir / file.relative_to(sound), choose)
-            with self.subTest(damage=where):
-                daemon = self.world.daemon(f"damaged{number}", data_dir=data_dir, domain=[
-                    {"name": "dead.test", "route": [f"{RECEIVER}:{self.world.mail_port}"]}])
+            daemon = self.world.daemon(f"damaged{number}", data_dir=data_dir, domain=[
+                {"name": "dead.test", "route": [f"[{RECEIVER}]:{self.world.mail_port}"]}])
+            try:
                 ends[self.nobody_is_forgotten(daemon)] += 1
+            except AssertionError as failure:
+                raise AssertionError(f"{where}: {failure}") from failure
             shutil.rmtree(data_dir)
         print(f"      {dict(ends)}")
         self.assertGreater(ends["refused and mended"], 0)
