@@ -330,10 +330,10 @@ void Book::tried(Item& item, Link& link, Instant sent) {
     }
 }
 
-size_t Book::took(Item& item, std::shared_ptr<Link> link, bool trusted, Instant sent) {
+size_t Book::took(Item& item, std::shared_ptr<Link> link, bool trusted, Sent sent) {
     ++totals_.accepted;
     if (!item.acceptances.empty()) ++totals_.duplicates;
-    item.acceptances.push_back({std::move(link), boot_, std::nullopt, trusted, sent});
+    item.acceptances.push_back({std::move(link), sent.boot, std::nullopt, trusted, sent.at});
     return item.acceptances.size() - 1;
 }
 

@@ -99,7 +99,11 @@ class Book {
     /// RCPT, in a transaction whose MAIL was sent at `sent`.
     void tried(Item& item, Link& link, Instant sent);
     /// The index of the new acceptance, for answer_read().
-    size_t took(Item& item, std::shared_ptr<Link> link, bool trusted, Instant sent);
+    struct Sent {
+        Instant at;  // its MAIL
+        uint32_t boot = 0;
+    };
+    size_t took(Item& item, std::shared_ptr<Link> link, bool trusted, Sent sent);
     void answer_read(Item& item, size_t acceptance);
     /// What is said of mails under this sender may be wrong.
     void lied_to_sender(std::string_view sender);

@@ -468,7 +468,7 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         std::vector<std::pair<Item*, size_t>> taken;
         for (Item* item : recipients) {
             world.trace("{} takes {}", host_.name_, item->address);
-            taken.emplace_back(item, host_.book_.took(*item, link_, trusted_, mail_sent_));
+            taken.emplace_back(item, host_.book_.took(*item, link_, trusted_, {mail_sent_, boot_}));
         }
         if (world.strikes(Fault::lost_after_taken, manners().lost_after_taken))
             return leave(gone_how());
@@ -502,6 +502,7 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
 
     Host& host_;
     std::shared_ptr<Link> link_;
+    const uint32_t boot_ = host_.book_.boot();  // of the node that speaks; it may be gone since
     std::string input_;
     uint64_t taken_in_ = 0;
     std::deque<std::pair<uint64_t, Instant>> sent_;  // up to which octet: when
