@@ -70,11 +70,33 @@ void add_warnings(Config& config) {
             warn("a log-in needs both auth_user and auth_password_file");
         if (domain.route.empty())
             warn("it logs in on the domain's own MX hosts; a relay belongs in route");
-        if (domain.limits.tls == engine::TlsPolicy::none)
+        if (domain.limits.tls.value_or(config.delivery.limits.tls) == engine::TlsPolicy::none)
             warn("with tls = \"none\" the password goes in plaintext");
     }
     if (config.listen.http.empty() && config.listen.smtp.empty()) {
         config.warnings.push_back("[listen] http and smtp are both empty: no mail can come in");
+    }
+}
+
+/// Without a [[pool]] of that name, "default" has every source. check_together has seen that the
+/// names are known.
+void arrange_sources(Config& config) {
+    if (config.sources.empty()) return;
+    engine::Settings& to = config.delivery;
+    to.sources = config.sources;
+    to.pools.clear();
+    engine::Pool& all = to.pools.emplace_back("default");
+    for (engine::SourceId id = 0; id < to.sources.size(); ++id) all.sources.push_back(id);
+    for (const PoolEntry& entry : config.pools) {
+        engine::Pool pool{entry.name, {}};
+        for (const std::string& name : entry.sources) {
+            const auto source = std::ranges::find(to.sources, name, &engine::SourceSettings::name);
+            pool.sources.push_back(static_cast<engine::SourceId>(source - to.sources.begin()));
+        }
+        if (entry.name == "default")
+            to.pools.front() = std::move(pool);
+        else
+            to.pools.push_back(std::move(pool));
     }
 }
 
@@ -131,6 +153,7 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::s
     auto problems = read_settings(config, text, file);
     if (problems.empty()) problems = check_together(config, file);
     if (!problems.empty()) return std::unexpected(std::move(problems));
+    arrange_sources(config);
     for (const Tenant& tenant : config.tenants)
         config.delivery.tenants.emplace(tenant.name, tenant.delivery);
     add_warnings(config);

@@ -28,6 +28,12 @@ struct ServerTls {
     std::string certificate, key;  // files; empty: no TLS
 };
 
+/// [[pool]], its sources by name.
+struct PoolEntry {
+    std::string name;
+    std::vector<std::string> sources;
+};
+
 struct Config {
     std::filesystem::path file;  // that it was read from; empty: the defaults alone
     engine::Settings delivery;
@@ -39,6 +45,9 @@ struct Config {
     std::string organization, contact;  // of who runs this node, for reports to others
     Listen listen;
     ServerTls tls;
+    std::vector<std::string> provider_files;
+    std::vector<engine::SourceSettings> sources;  // as the file has them; `delivery` has what follows
+    std::vector<PoolEntry> pools;
     std::vector<Tenant> tenants;
     std::vector<Credential> credentials;
     std::vector<std::string> dns_servers;                       // "ip:port"; empty: the system's

@@ -24,6 +24,9 @@ class Checker {
         for (const std::string& address : config_.listen.smtp) check_smtp(address);
         for (const std::string& address : config_.listen.http) check_http(address);
         for (const Credential& credential : config_.credentials) check_credential(credential);
+        for (const auto& rule : config_.delivery.automation) check_rule(rule);
+        for (const auto& source : config_.sources) check_source(source);
+        for (const PoolEntry& pool : config_.pools) check_pool(pool);
         return std::move(problems_);
     }
 
@@ -81,6 +84,41 @@ class Checker {
                 fmt::format("[[credential]] {}: there is no [[tenant]] {}", credential.user,
                             credential.tenant),
                 "add it, or mend the name");
+    }
+
+    void check_source(const engine::SourceSettings& source) {
+        if (!source.warmup) return;
+        if (source.warmup->messages.empty() || source.warmup->began == std::chrono::sys_days{}) {
+            problem(fmt::format("source.{}.warmup", source.name),
+                    fmt::format("[[source]] {}: warmup and warmup_begins go together", source.name),
+                    "set both");
+        }
+    }
+
+    void check_rule(const engine::AutomationRule& rule) {
+        if (rule.klass || rule.match) return;
+        problem(fmt::format("automation.{}.name", rule.name),
+                fmt::format("[[automation]] {} has neither class nor match", rule.name),
+                "say which replies it is about");
+    }
+
+    void check_pool(const PoolEntry& pool) {
+        const std::string setting = fmt::format("pool.{}.sources", pool.name);
+        if (pool.sources.empty()) {
+            problem(setting, fmt::format("[[pool]] {} has no sources", pool.name),
+                    "name at least one [[source]]");
+        }
+        for (auto name = pool.sources.begin(); name != pool.sources.end(); ++name) {
+            if (std::ranges::find(config_.sources, *name, &engine::SourceSettings::name) ==
+                config_.sources.end()) {
+                problem(setting,
+                        fmt::format("[[pool]] {}: there is no [[source]] {}", pool.name, *name),
+                        "add it, or mend the name");
+            } else if (std::find(pool.sources.begin(), name, *name) != name) {
+                problem(setting, fmt::format("[[pool]] {} names {} twice", pool.name, *name),
+                        "a source's weight says how much it gets");
+            }
+        }
     }
 
     /// At the line where `setting` stands.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -19,21 +21,6 @@ namespace ingest {
 
 namespace {
 constexpr size_t entries_max = 10'000;  // of one repeated section
-
-/// Keys of the contract that this version does not honour yet. Accepting them would promise what
-/// does not happen.
-struct LaterKey {
-    std::string_view section, key;  // key empty: the whole section
-};
-constexpr std::array later_keys = {
-    LaterKey{"source", ""},
-    LaterKey{"pool", ""},
-};
-
-bool is_later(std::string_view section, std::string_view key) {
-    return std::ranges::any_of(
-        later_keys, [&](const LaterKey& k) { return k.section == section && k.key == key; });
-}
 
 const Setting* find_setting(std::string_view section, std::string_view key) {
     const auto all = settings();
@@ -104,11 +91,12 @@ class Reader {
         : config_(config), file_(file), problems_(problems) {}
 
     void read(const toml::table& document) {
-        // What entries of [[provider]] and [[domain]] do not set is that of [delivery], wherever it
-        // stands in the file.
+        // The files that [delivery] names come before this one's entries, which change theirs.
         for (auto&& [key, node] : document) {
             if (!is_repeated(key.str())) read_section(key, node);
         }
+        for (const std::string& path : std::exchange(config_.provider_files, {}))
+            read_provider_file(path);
         for (auto&& [key, node] : document) {
             if (is_repeated(key.str())) read_repeated(key, node);
         }
@@ -123,11 +111,6 @@ class Reader {
     void read_section(const toml::key& key, const toml::node& node) {
         const std::string_view name = key.str();
         const auto sections = section_names();
-        if (is_later(name, "")) {
-            return problem(key.source(),
-                           fmt::format("[[{}]] is not in this version of Sluice", name),
-                           "remove it");
-        }
         if (std::ranges::find(sections, name) == sections.end()) {
             return problem(key.source(), fmt::format("unknown section [{}]", shown(name)),
                            section_mend(name, sections));
@@ -137,7 +120,32 @@ class Reader {
             return problem(key.source(), fmt::format("{} is a section", name),
                            fmt::format("write [{}] on a line of its own and its keys below", name));
         }
-        read_table(name, *table, {config_}, std::string(name));
+        engine::LimitLayer limits;
+        read_table(name, *table, {.config = config_, .limits = &limits}, std::string(name));
+        limits.lie_on(config_.delivery.limits);
+    }
+
+    /// Its place counts from the folder of the file that names it.
+    void read_provider_file(const std::string& name) {
+        const auto path = std::filesystem::path(file_).parent_path() / name;
+        const toml::parse_result document = toml::parse_file(path.string());
+        if (document.failed()) {
+            const toml::parse_error& error = document.error();
+            const auto at = error.source().begin;
+            problems_.push_back({path.string(), at.line, at.column,
+                                 std::string(error.description()),
+                                 "[delivery] provider_files names it"});
+            return;
+        }
+        Reader inner(config_, path.string(), problems_);
+        for (auto&& [key, node] : document.table()) {
+            if (key.str() == "provider" || key.str() == "automation")
+                inner.read_repeated(key, node);
+            else
+                inner.problem(key.source(),
+                              fmt::format("{} in a file of providers", shown(key.str())),
+                              "only [[provider]] and [[automation]] belong there");
+        }
     }
 
     /// A key may have lost its section: then name the section that it belongs to.
@@ -175,8 +183,9 @@ class Reader {
                     std::set<std::string>& names) {
         const std::string label = label_of(section, table);
         const std::string prefix = fmt::format("{}.{}", section, shown(label));
+        engine::Provider* known = section == "provider" ? provider_named(label) : nullptr;
         for (const Setting& s : settings()) {
-            if (s.section == section && s.bounds.required && !table.contains(s.key)) {
+            if (s.section == section && s.bounds.required && !table.contains(s.key) && !known) {
                 problem(table.source(), fmt::format("[[{}]] has no {}", section, s.key),
                         fmt::format("add it: {}", s.help));
             }
@@ -191,11 +200,18 @@ class Reader {
         }
         SettingTarget target{config_};
         if (section == "provider") {
-            target.provider = &config_.delivery.providers.emplace_back();
-            target.provider->limits = config_.delivery.limits;
+            target.provider = known ? known : &config_.delivery.providers.emplace_back();
+            target.limits = &target.provider->limits;
         } else if (section == "domain") {
             target.domain = &config_.delivery.domains.emplace_back();
-            target.domain->limits = config_.delivery.limits;
+            target.limits = &target.domain->limits;
+        } else if (section == "source") {
+            target.source = &config_.sources.emplace_back();
+        } else if (section == "automation") {
+            target.automation = &config_.delivery.automation.emplace_back();
+            target.automation->origin = fmt::format("{}:{}", file_, table.source().begin.line);
+        } else if (section == "pool") {
+            target.pool = &config_.pools.emplace_back();
         } else if (section == "dkim") {
             target.dkim = &config_.dkim.emplace_back();
         } else if (section == "tenant") {
@@ -204,6 +220,13 @@ class Reader {
             target.credential = &config_.credentials.emplace_back();
         }
         read_table(section, table, target, prefix);
+    }
+
+    /// Of a file that was read before, or null.
+    engine::Provider* provider_named(const std::string& name) {
+        auto& all = config_.delivery.providers;
+        const auto found = std::ranges::find(all, name, &engine::Provider::name);
+        return found == all.end() ? nullptr : &*found;
     }
 
     /// What tells an entry from the others of its section; a '?' stands for what it lacks.
@@ -222,11 +245,6 @@ class Reader {
             const Setting* setting = find_setting(section, key.str());
             if (setting) {
                 read_setting(*setting, node, target, prefix);
-            } else if (is_later(section, key.str())) {
-                problem(key.source(),
-                        fmt::format("{} {} is not in this version of Sluice", brackets(section),
-                                    key.str()),
-                        "remove it");
             } else {
                 problem(key.source(),
                         fmt::format("unknown key {} in {}", shown(key.str()), brackets(section)),
@@ -244,6 +262,9 @@ class Reader {
         const std::string origin = file_ == default_origin
                                        ? std::string(default_origin)
                                        : fmt::format("{}:{}", file_, node.source().begin.line);
+        const auto limit = engine::parse_limit_key(setting.key);
+        if (target.limits && limit && origin != default_origin)
+            target.limits->origins[static_cast<size_t>(*limit)] = origin;
         const std::string text = setting.bounds.secret ? "\"(hidden)\"" : toml_text(node);
         remember({fmt::format("{}.{}", prefix, setting.key), text, origin});
     }
@@ -393,7 +414,7 @@ class Reader {
     }
 
     Config& config_;
-    std::string_view file_;
+    std::string file_;
     ConfigProblems& problems_;
 };
 

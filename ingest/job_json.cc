@@ -60,6 +60,9 @@ std::string shown(std::string_view text) {
 }  // namespace
 
 struct JobReader::State {
+    explicit State(KnownPool known) : known_pool(std::move(known)) {}
+
+    const KnownPool known_pool;
     ondemand::parser parser;
     JsonWalk walk;
     Content::Vars all_vars;  // of all recipients of the document
@@ -241,7 +244,7 @@ void read_label(JsonWalk& walk, std::string_view text, const FieldPath& at, size
 
 /// The members that are plain texts; as parameters of a raw message they mean the same.
 void set_option(JsonWalk& walk, JobName member, std::string_view text, const FieldPath& at,
-                storage::WallTime now, ParsedJob& out) {
+                storage::WallTime now, const KnownPool& known_pool, ParsedJob& out) {
     storage::Job& job = out.open->job;
     switch (member) {
         case from:
@@ -275,10 +278,11 @@ void set_option(JsonWalk& walk, JobName member, std::string_view text, const Fie
             }
             return;
         case pool:
-            if (text != "default") {
-                walk.error(at, "pool.unknown", "there is no such pool",
-                           "the only pool so far is \"default\"");
+            if (!known_pool(text)) {
+                return walk.error(at, "pool.unknown", std::string(no_such_pool),
+                                  "a [[pool]] of the configuration, or \"default\"");
             }
+            job.pool = text;
             return;
         case dsn:
             if (text != "true" && text != "false")
@@ -317,7 +321,7 @@ void JobReader::State::read_member(JobName member, ondemand::value value, const 
         return;
     }
     const auto text = walk.text(value, at);
-    if (text) set_option(walk, member, *text, at, origin.time, out);
+    if (text) set_option(walk, member, *text, at, origin.time, known_pool, out);
 }
 
 void JobReader::State::finish_all(const std::vector<RawRecipient>& raw, const FieldPath& at,
@@ -335,8 +339,13 @@ void JobReader::State::finish_all(const std::vector<RawRecipient>& raw, const Fi
     }
 }
 
-JobReader::JobReader() : state_(std::make_unique<State>()) {}
+JobReader::JobReader(KnownPool known_pool)
+    : state_(std::make_unique<State>(std::move(known_pool))) {}
 JobReader::JobReader(JobReader&&) noexcept = default;
+const KnownPool& JobReader::known_pool() const {
+    return state_->known_pool;
+}
+
 JobReader::~JobReader() = default;
 
 std::expected<ParsedJob, BadRequest> JobReader::read_job(std::string_view text,
@@ -416,7 +425,8 @@ std::expected<ParsedJob, BadRequest> JobReader::read_message(std::string_view me
         if (member == job_names.size()) continue;  // the caller knows it
         if (seen & (1u << member)) walk.duplicate(here);
         seen |= 1u << member;
-        set_option(walk, static_cast<JobName>(member), value, here, origin.time, out);
+        set_option(walk, static_cast<JobName>(member), value, here, origin.time, state_->known_pool,
+                   out);
     }
     if (!(seen & (1u << from)))
         walk.error(FieldPath{nullptr, "from"}, "field.required", "is missing", "?from=…&to=…");

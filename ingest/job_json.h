@@ -16,6 +16,7 @@
 #include "engine/delivery/intake.h"
 #include "engine/message/content.h"
 #include "ingest/api_error.h"
+#include "ingest/known_pool.h"
 
 namespace ingest {
 
@@ -66,9 +67,11 @@ class JobReader {
   public:
     static constexpr size_t padding = 64;
 
-    JobReader();
+    explicit JobReader(KnownPool known_pool = is_default_pool);
     JobReader(JobReader&&) noexcept;
     ~JobReader();
+
+    const KnownPool& known_pool() const;
 
     /// `origin` names the job that it becomes; `origin.time` is now.
     std::expected<ParsedJob, BadRequest> read_job(std::string_view text,

@@ -180,7 +180,7 @@ Task<> JobStream::parse_large() {
                                 context_.intake.now()};
     std::expected<ParsedJob, BadRequest> parsed;
     co_await context_.worker.run([&] {
-        JobReader reader;
+        JobReader reader(context_.reader.known_pool());
         parsed = reader.read_job(large_line_, origin, RecipientList::optional);
     });
     const std::string_view line = std::exchange(large_line_, {});

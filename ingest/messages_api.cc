@@ -133,7 +133,7 @@ Task<HttpAnswer> submit(HttpConnection* connection, const HttpRequest* request,
         parsed = parse(context->reader, *request, *body, origin);
     } else {
         co_await context->worker.run([&] {
-            JobReader reader;
+            JobReader reader(context->reader.known_pool());
             parsed = parse(reader, *request, *body, origin);
         });
     }

@@ -121,7 +121,10 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
             .config = &shared.config,
             .live = &live_,
             .console = &shared.console,
-            .orders = &delivery_.orders()},
+            .orders = &delivery_.orders(),
+            .reader = JobReader([&intake = delivery_.intake()](std::string_view name) {
+                return intake.has_pool(name);
+            })},
       smtp_{.clock = *reactor_,
             .worker = reads_,
             .intake = delivery_.intake(),
@@ -347,10 +350,10 @@ Task<engine::DeliveryStatus> NodeShard::status() {
 Task<engine::HeldSettled> NodeShard::settle_held(engine::Held held, engine::HeldAnswer answer) {
     const auto shards = static_cast<engine::ShardId>(shared_.shards.size());
     NodeShard* home = shared_.shards[engine::DeliveryShard::home_of(held.domain, shards)];
-    co_return co_await engine::call(
-        post_, home->post_, [home, held = std::move(held), answer] [[clang::coro_wrapper]] {
-            return home->delivery_.settle_held(held, answer);
-        });
+    co_return co_await engine::call(post_, home->post_,
+                                    [home, held = std::move(held), answer] [[clang::coro_wrapper]] {
+                                        return home->delivery_.settle_held(held, answer);
+                                    });
 }
 
 namespace {

@@ -114,6 +114,19 @@ void append_site(std::string& out, const engine::SiteView& site) {
         object.number("limited_for_seconds",
                       std::chrono::duration<double>(*site.limited_for).count());
     }
+    object.text_if("limit_origin", site.limit_origin).text_if("limit_reason", site.limit_reason);
+    object.key("paths");
+    out += '[';
+    for (const auto& path : site.paths) {
+        if (&path != site.paths.data()) out += ',';
+        JsonObject one(out);
+        one.text("source", path.source).number("connections", path.open);
+        if (path.learned_rate > 0) one.number("learned_rate", path.learned_rate);
+        if (path.learned_connections > 0)
+            one.number("learned_connections", path.learned_connections);
+        one.close();
+    }
+    out += ']';
     object.close();
 }
 
@@ -121,10 +134,12 @@ std::string last_segment(const HttpRequest& request) {
     return request.path.substr(request.path.rfind('/') + 1);
 }
 
-const engine::Limits& limits_of(const engine::Settings& settings, std::string_view provider) {
+engine::Limits limits_of(const engine::Settings& settings, std::string_view provider) {
+    engine::Limits limits = settings.limits;
     const auto named =
         std::ranges::find(settings.providers, provider, [](const auto& p) { return p.name; });
-    return named == settings.providers.end() ? settings.limits : named->limits;
+    if (named != settings.providers.end()) named->limits.lie_on(limits);
+    return limits;
 }
 
 }  // namespace
@@ -233,7 +248,7 @@ Task<> get_providers(HttpConnection& connection, const HttpRequest& request, Htt
         one.number("connections_busy", provider.busy).number("connections_idle", provider.idle);
         one.number("connections_opening", provider.opening);
         if (context.config) {
-            const engine::Limits& limits = limits_of(context.config->delivery, name);
+            const engine::Limits limits = limits_of(context.config->delivery, name);
             one.number("connections_max_per_site", limits.connections);
             one.number("rate_max_per_site", limits.rate_per_second);
             one.number("messages_per_connection", limits.messages_per_connection);

@@ -25,10 +25,16 @@ std::vector<std::string> lower_case(std::vector<std::string> texts) {
 }
 
 constexpr std::string_view connections_help =
-    "Connections to a site at a time, over all shards; 0: no limit.";
+    "Connections of a source to a site at a time; 0: no limit.";
+constexpr std::string_view connection_rate_help =
+    "Connections that a source begins to a site; without it there is no limit.";
 constexpr std::string_view messages_help =
     "Messages over one connection before it is closed; 0: no limit.";
-constexpr std::string_view rate_help = "Messages to a site; without it there is no limit.";
+constexpr std::string_view rate_help =
+    "Messages of a source to a site; without it there is no limit.";
+constexpr std::string_view recipients_help = "Recipients of one message that go together.";
+constexpr std::string_view idle_help =
+    "A connection without work is closed after this; default: that of [timeouts].";
 
 constexpr std::string_view tls_help =
     "TLS to hosts: none, opportunistic (when offered), required (encrypted or deferred), verified "
@@ -78,18 +84,104 @@ constexpr std::string_view window_help =
     "Messages under way on a connection at depth \"messages\".";
 constexpr uint64_t window_max = 64;
 
-void set_depth(engine::Limits& limits, const std::string& name) {
+engine::WarmupPlan& warmup_of(engine::SourceSettings& source) {
+    if (!source.warmup) source.warmup.emplace();
+    return *source.warmup;
+}
+
+engine::LimitLayer::Dialogue dialogue_of(std::string_view name) {
     using Open = engine::SessionPlan::Open;
-    limits.next = name == "next" ? Open::at_once : Open::after_probe;
-    limits.depth = name == "lock_step"  ? engine::Depth::lock_step
-                   : name == "envelope" ? engine::Depth::envelope
-                   : name == "messages" ? engine::Depth::messages
-                                        : engine::Depth::next;
+    return {.depth = name == "lock_step"  ? engine::Depth::lock_step
+                     : name == "envelope" ? engine::Depth::envelope
+                     : name == "messages" ? engine::Depth::messages
+                                          : engine::Depth::next,
+            .next = name == "next" ? Open::at_once : Open::after_probe};
 }
 
 // Bounds of timeouts: below a tenth of a second nothing on the Internet answers; above an hour a
 // dead peer holds its slot for too long.
 constexpr uint64_t timeout_least = 100, timeout_most = 60 * minute_ms;
+
+/// Those of [delivery], of every [[provider]] and every [[domain]]; the section is put in.
+const std::array limit_settings = {
+
+    Setting{"",
+            "connections",
+            Type::integer,
+            "20",
+            Reload::live,
+            {.most = connections_max},
+            connections_help,
+            [](T to, V v) { to.limits->connections = static_cast<uint32_t>(v.number); }},
+    Setting{"",
+            "connection_rate",
+            Type::rate,
+            "",
+            Reload::live,
+            {},
+            connection_rate_help,
+            [](T to, V v) { to.limits->connection_rate_per_second = v.rate; }},
+    Setting{
+        "",
+        "messages_per_connection",
+        Type::integer,
+        "100",
+        Reload::live,
+        {.most = messages_max},
+        messages_help,
+        [](T to, V v) { to.limits->messages_per_connection = static_cast<uint32_t>(v.number); }},
+    Setting{
+        "",
+        "recipients_per_transaction",
+        Type::integer,
+        "50",
+        Reload::live,
+        {.least = 1, .most = 1000},
+        recipients_help,
+        [](T to, V v) { to.limits->recipients_per_transaction = static_cast<uint32_t>(v.number); }},
+    Setting{"",
+            "rate",
+            Type::rate,
+            "",
+            Reload::live,
+            {},
+            rate_help,
+            [](T to, V v) { to.limits->rate_per_second = v.rate; }},
+    Setting{"",
+            "depth",
+            Type::text,
+            "\"auto\"",
+            Reload::live,
+            {.check = check_depth},
+            depth_help,
+            [](T to, V v) { to.limits->dialogue = dialogue_of(v.text); }},
+    Setting{"",
+            "window",
+            Type::integer,
+            "8",
+            Reload::live,
+            {.least = 1, .most = window_max},
+            window_help,
+            [](T to, V v) { to.limits->window = static_cast<uint32_t>(v.number); }},
+    Setting{"",
+            "tls",
+            Type::text,
+            "\"opportunistic\"",
+            Reload::live,
+            {.check = check_tls_policy},
+            tls_help,
+            [](T to, V v) { to.limits->tls = tls_policy(v.text); }},
+};
+
+/// Of [[provider]] and [[domain]] alone; for all others it is a timeout.
+const Setting idle_setting{"",
+                           "idle",
+                           Type::duration,
+                           "",
+                           Reload::live,
+                           {.least = timeout_least, .most = timeout_most},
+                           idle_help,
+                           [](T to, V v) { to.limits->idle = v.duration; }};
 
 const std::array table = {
 
@@ -234,58 +326,6 @@ const std::array table = {
             {.check = check_network},
             "Exceptions to the refusal of loopback, private, link-local and unspecified addresses.",
             [](T to, V v) { to.config.delivery.allow_addresses = std::move(v.texts); }},
-    Setting{
-        "delivery",
-        "connections",
-        Type::integer,
-        "20",
-        Reload::live,
-        {.most = connections_max},
-        connections_help,
-        [](T to, V v) { to.config.delivery.limits.connections = static_cast<uint32_t>(v.number); }},
-    Setting{"delivery",
-            "messages_per_connection",
-            Type::integer,
-            "100",
-            Reload::live,
-            {.most = messages_max},
-            messages_help,
-            [](T to, V v) {
-                to.config.delivery.limits.messages_per_connection = static_cast<uint32_t>(v.number);
-            }},
-    Setting{"delivery",
-            "rate",
-            Type::rate,
-            "",
-            Reload::live,
-            {},
-            rate_help,
-            [](T to, V v) { to.config.delivery.limits.rate_per_second = v.rate; }},
-    Setting{"delivery",
-            "depth",
-            Type::text,
-            "\"auto\"",
-            Reload::live,
-            {.check = check_depth},
-            depth_help,
-            [](T to, V v) { set_depth(to.config.delivery.limits, v.text); }},
-    Setting{"delivery",
-            "window",
-            Type::integer,
-            "8",
-            Reload::live,
-            {.least = 1, .most = window_max},
-            window_help,
-            [](T to, V v) { to.config.delivery.limits.window = static_cast<uint32_t>(v.number); }},
-
-    Setting{"delivery",
-            "tls",
-            Type::text,
-            "\"opportunistic\"",
-            Reload::live,
-            {.check = check_tls_policy},
-            tls_help,
-            [](T to, V v) { to.config.delivery.limits.tls = tls_policy(v.text); }},
     Setting{"delivery",
             "tls_ca_file",
             Type::text,
@@ -344,6 +384,15 @@ const std::array table = {
                 if (auto rules = load_bounce_rules(v.texts))
                     to.config.delivery.bounce_rules = *rules;
             }},
+
+    Setting{"delivery",
+            "provider_files",
+            Type::texts,
+            "[]",
+            Reload::live,
+            {.check = check_path},
+            "Files of [[provider]] entries; those of this file change theirs key by key.",
+            [](T to, V v) { to.config.provider_files = std::move(v.texts); }},
 
     Setting{"timeouts",
             "connect",
@@ -408,7 +457,7 @@ const std::array table = {
             Reload::live,
             {.most = timeout_most},
             "A connection without work is closed after this.",
-            [](T to, V v) { to.config.delivery.idle = v.duration; }},
+            [](T to, V v) { to.config.delivery.limits.idle = v.duration; }},
 
     Setting{"retry",
             "schedule",
@@ -503,57 +552,6 @@ const std::array table = {
             "Ends of MX host names; a site belongs to the group when every one of its hosts has "
             "one of them.",
             [](T to, V v) { to.provider->mx_suffix = lower_case(std::move(v.texts)); }},
-    Setting{"provider",
-            "connections",
-            Type::integer,
-            "",
-            Reload::live,
-            {.most = connections_max},
-            connections_help,
-            [](T to, V v) { to.provider->limits.connections = static_cast<uint32_t>(v.number); }},
-    Setting{"provider",
-            "messages_per_connection",
-            Type::integer,
-            "",
-            Reload::live,
-            {.most = messages_max},
-            messages_help,
-            [](T to, V v) {
-                to.provider->limits.messages_per_connection = static_cast<uint32_t>(v.number);
-            }},
-    Setting{"provider",
-            "rate",
-            Type::rate,
-            "",
-            Reload::live,
-            {},
-            rate_help,
-            [](T to, V v) { to.provider->limits.rate_per_second = v.rate; }},
-    Setting{"provider",
-            "depth",
-            Type::text,
-            "",
-            Reload::live,
-            {.check = check_depth},
-            depth_help,
-            [](T to, V v) { set_depth(to.provider->limits, v.text); }},
-    Setting{"provider",
-            "window",
-            Type::integer,
-            "",
-            Reload::live,
-            {.least = 1, .most = window_max},
-            window_help,
-            [](T to, V v) { to.provider->limits.window = static_cast<uint32_t>(v.number); }},
-
-    Setting{"provider",
-            "tls",
-            Type::text,
-            "",
-            Reload::live,
-            {.check = check_tls_policy},
-            tls_help,
-            [](T to, V v) { to.provider->limits.tls = tls_policy(v.text); }},
 
     Setting{"domain",
             "name",
@@ -573,40 +571,6 @@ const std::array table = {
             "order of preference; smtps://host:port for TLS from the first octet on.",
             [](T to, V v) { to.domain->route = lower_case(std::move(v.texts)); }},
     Setting{"domain",
-            "connections",
-            Type::integer,
-            "",
-            Reload::live,
-            {.most = connections_max},
-            connections_help,
-            [](T to, V v) { to.domain->limits.connections = static_cast<uint32_t>(v.number); }},
-    Setting{"domain",
-            "messages_per_connection",
-            Type::integer,
-            "",
-            Reload::live,
-            {.most = messages_max},
-            messages_help,
-            [](T to, V v) {
-                to.domain->limits.messages_per_connection = static_cast<uint32_t>(v.number);
-            }},
-    Setting{"domain",
-            "rate",
-            Type::rate,
-            "",
-            Reload::live,
-            {},
-            rate_help,
-            [](T to, V v) { to.domain->limits.rate_per_second = v.rate; }},
-    Setting{"domain",
-            "tls",
-            Type::text,
-            "",
-            Reload::live,
-            {.check = check_tls_policy},
-            tls_help,
-            [](T to, V v) { to.domain->limits.tls = tls_policy(v.text); }},
-    Setting{"domain",
             "auth_user",
             Type::text,
             "",
@@ -616,7 +580,7 @@ const std::array table = {
             [](T to, V v) {
                 credentials_of(*to.domain).user = std::move(v.text);
                 // The keys of an entry come in alphabetical order: its own `tls` comes later.
-                to.domain->limits.tls = engine::TlsPolicy::verified;
+                to.limits->tls = engine::TlsPolicy::verified;
             }},
     Setting{
         "domain",
@@ -636,22 +600,142 @@ const std::array table = {
             {.check = check_auth_mechanism},
             "What may be used of PLAIN, LOGIN, CRAM-MD5, XOAUTH2; default: the first three.",
             [](T to, V v) { credentials_of(*to.domain).mechanisms = mechanisms_of(v.texts); }},
-    Setting{"domain",
-            "depth",
+
+    Setting{"source",
+            "name",
             Type::text,
             "",
-            Reload::live,
-            {.check = check_depth},
-            depth_help,
-            [](T to, V v) { set_depth(to.domain->limits, v.text); }},
-    Setting{"domain",
-            "window",
+            Reload::restart,
+            {.check = check_label, .required = true},
+            "Names the source in events, metrics and pools.",
+            [](T to, V v) { to.source->name = std::move(v.text); }},
+    Setting{"source",
+            "address",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_source_address},
+            "Address of this host that its connections come from; hosts of the other family are "
+            "then out of its reach. Default: the system's choice.",
+            [](T to, V v) { to.source->address = engine::SocketAddress::from_ip(v.text, 0); }},
+    Setting{"source",
+            "ehlo",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_host_name},
+            "Name that it says in EHLO, which should lead to its address and back; default: that "
+            "of [node].",
+            [](T to, V v) { to.source->ehlo = std::move(v.text); }},
+    Setting{"source",
+            "weight",
             Type::integer,
             "",
-            Reload::live,
-            {.least = 1, .most = window_max},
-            window_help,
-            [](T to, V v) { to.domain->limits.window = static_cast<uint32_t>(v.number); }},
+            Reload::restart,
+            {.least = 1, .most = 1000},
+            "Its part of the connections of a pool, beside the others' weights; default: 1.",
+            [](T to, V v) { to.source->weight = static_cast<double>(v.number); }},
+
+    Setting{"source",
+            "warmup_begins",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_date},
+            "The first day (UTC) of a new source, for warmup.",
+            [](T to, V v) { warmup_of(*to.source).began = *parse_date(v.text); }},
+    Setting{"source",
+            "warmup",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_warmup},
+            "Messages that it may send to each site on its first day, its second and so on; then "
+            "without limit. More goes over other sources of the pool.",
+            [](T to, V v) { warmup_of(*to.source).messages = parse_numbers(v.text); }},
+
+    Setting{"automation",
+            "name",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_label, .required = true},
+            "Names the rule in logs and deferrals.",
+            [](T to, V v) { to.automation->name = std::move(v.text); }},
+    Setting{"automation",
+            "provider",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_label},
+            "Only replies of this [[provider]]'s hosts; \"default\": of those that none names.",
+            [](T to, V v) { to.automation->provider = std::move(v.text); }},
+    Setting{"automation",
+            "class",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_bounce_class},
+            "Only replies of this bounce class, such as spam_block or throttled.",
+            [](T to, V v) { to.automation->klass = engine::parse_bounce_class(v.text); }},
+    Setting{"automation",
+            "match",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_match},
+            "Only replies in which this expression (RE2) is found, by any case.",
+            [](T to, V v) { to.automation->match = engine::make_match(v.text, nullptr); }},
+    Setting{"automation",
+            "count",
+            Type::integer,
+            "",
+            Reload::restart,
+            {.least = 1, .most = 10'000},
+            "So many of them at one site from one source; default: 1.",
+            [](T to, V v) { to.automation->count = static_cast<uint32_t>(v.number); }},
+    Setting{"automation",
+            "within",
+            Type::duration,
+            "",
+            Reload::restart,
+            {.least = second_ms, .most = day_ms},
+            "Within this time; default: 10m.",
+            [](T to, V v) { to.automation->within = v.duration; }},
+    Setting{"automation",
+            "action",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_action, .required = true},
+            "What follows there: rest_source (the source leaves the site alone), suspend (all "
+            "sources do), slow (half the rate).",
+            [](T to, V v) { to.automation->action = *engine::parse_automation_action(v.text); }},
+    Setting{"automation",
+            "duration",
+            Type::duration,
+            "",
+            Reload::restart,
+            {.least = second_ms, .most = 30 * day_ms},
+            "For how long; default: 1h.",
+            [](T to, V v) { to.automation->duration = v.duration; }},
+
+    Setting{"pool",
+            "name",
+            Type::text,
+            "",
+            Reload::restart,
+            {.check = check_label, .required = true},
+            "What jobs choose it by; those that name none have \"default\".",
+            [](T to, V v) { to.pool->name = std::move(v.text); }},
+    Setting{"pool",
+            "sources",
+            Type::texts,
+            "",
+            Reload::restart,
+            {.check = check_label, .required = true},
+            "Names of the [[source]]s that its mail leaves from.",
+            [](T to, V v) { to.pool->sources = std::move(v.texts); }},
 
     Setting{"dkim",
             "domain",
@@ -754,12 +838,37 @@ const std::array table = {
 }  // namespace
 
 std::span<const Setting> settings() {
-    return table;
+    // The limits stand behind the first keys of each section that has them.
+    static const std::vector<Setting> all = [] {
+        std::vector<Setting> made;
+        const auto add_limits = [&](std::string_view section) {
+            for (Setting limit : limit_settings) {
+                limit.section = section;
+                if (is_repeated(section)) limit.fallback = "";
+                made.push_back(limit);
+            }
+            if (!is_repeated(section)) return;
+            made.push_back(idle_setting);
+            made.back().section = section;
+        };
+        for (const Setting& setting : table) {
+            made.push_back(setting);
+            const auto is = [&](std::string_view section, std::string_view key) {
+                return setting.section == section && setting.key == key;
+            };
+            if (is("delivery", "allow_addresses") || is("provider", "mx_suffix") ||
+                is("domain", "route"))
+                add_limits(setting.section);
+        }
+        return made;
+    }();
+    return all;
 }
 
 bool is_repeated(std::string_view section) {
-    return section == "provider" || section == "domain" || section == "dkim" ||
-           section == "tenant" || section == "credential";
+    constexpr std::array sections{"provider", "domain", "source",     "pool",
+                                  "dkim",     "tenant", "credential", "automation"};
+    return std::ranges::find(sections, section) != sections.end();
 }
 
 std::string_view naming_key(std::string_view section) {

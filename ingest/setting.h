@@ -29,9 +29,13 @@ struct SettingValue {
 /// Where a value goes: the configuration, and the entry of a repeated section that is being read.
 struct SettingTarget {
     Config& config;
+    engine::LimitLayer* limits = nullptr;  // of [delivery], a [[provider]], a [[domain]]
     engine::Provider* provider = nullptr;
     engine::DomainSettings* domain = nullptr;
     engine::DkimEntry* dkim = nullptr;
+    engine::SourceSettings* source = nullptr;
+    PoolEntry* pool = nullptr;
+    engine::AutomationRule* automation = nullptr;
     Tenant* tenant = nullptr;
     Credential* credential = nullptr;
 };

@@ -12,8 +12,11 @@
 #include <cstring>
 #include <fstream>
 
+#include "engine/bounce/bounce_class.h"
+#include "engine/delivery/automation.h"
 #include "engine/reactor/address.h"
 #include "engine/smtp/credentials.h"
+#include "ingest/units.h"
 
 namespace ingest {
 
@@ -213,6 +216,63 @@ std::optional<std::string> check_label(const std::string& text) {
 std::optional<std::string> check_in_doubt(const std::string& text) {
     if (text == "retry" || text == "hold" || text == "assume_delivered") return std::nullopt;
     return "is no way out of a doubt; write retry, hold or assume_delivered";
+}
+
+std::optional<std::string> check_source_address(const std::string& text) {
+    const auto address = engine::SocketAddress::from_ip(text, 0);
+    if (!address)
+        return "is no address; write one of this host's, such as 192.0.2.10 or 2001:db8::1";
+    // Binding is what tells whether the address is here; it may come up later than we do.
+    return std::nullopt;
+}
+
+std::optional<std::chrono::sys_days> parse_date(std::string_view text) {
+    const auto time = parse_time(std::string(text) + "T00:00:00Z");
+    if (text.size() != 10 || !time) return std::nullopt;
+    return std::chrono::floor<std::chrono::days>(*time);
+}
+
+std::optional<std::string> check_date(const std::string& text) {
+    if (parse_date(text)) return std::nullopt;
+    return "is no date; write one such as 2026-11-22";
+}
+
+std::vector<uint32_t> parse_numbers(std::string_view text) {
+    std::vector<uint32_t> numbers;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    while (at < end) {
+        uint32_t number = 0;
+        const auto [next, error] = std::from_chars(at, end, number);
+        if (error != std::errc{}) return {};
+        numbers.push_back(number);
+        at = next;
+        if (at < end && *at++ != ' ') return {};
+    }
+    return numbers;
+}
+
+std::optional<std::string> check_warmup(const std::string& text) {
+    constexpr size_t days_max = 365;
+    const size_t days = parse_numbers(text).size();
+    if (days > 0 && days <= days_max) return std::nullopt;
+    return "is no plan; write messages for each day with a blank between, such as 50 100 500 1000";
+}
+
+std::optional<std::string> check_bounce_class(const std::string& text) {
+    if (engine::parse_bounce_class(text)) return std::nullopt;
+    return "is no bounce class; `sluice classify \"550 5.7.1 blocked\"` tells that of a reply";
+}
+
+std::optional<std::string> check_match(const std::string& text) {
+    std::string why;
+    if (engine::make_match(text, &why)) return std::nullopt;
+    return "is no expression: " + why;
+}
+
+std::optional<std::string> check_action(const std::string& text) {
+    if (engine::parse_automation_action(text)) return std::nullopt;
+    return "is no action; write rest_source, suspend or slow";
 }
 
 std::optional<std::string> check_depth(const std::string& text) {

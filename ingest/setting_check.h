@@ -2,9 +2,12 @@
 // what would be right.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ingest {
 
@@ -33,6 +36,14 @@ std::optional<std::string> check_secret_file(const std::string& path);
 std::string secret_in(
     const std::string& path);  // its first line; empty: check_secret_file says why
 std::optional<std::string> check_in_doubt(const std::string& text);
+std::optional<std::string> check_source_address(const std::string& text);  // ip of this host
+std::optional<std::string> check_date(const std::string& text);            // 2026-11-22
+std::optional<std::chrono::sys_days> parse_date(std::string_view text);
+std::optional<std::string> check_warmup(const std::string& text);  // "50 100 500"
+std::vector<uint32_t> parse_numbers(std::string_view text);        // empty: they are none
+std::optional<std::string> check_bounce_class(const std::string& text);
+std::optional<std::string> check_match(const std::string& text);
+std::optional<std::string> check_action(const std::string& text);
 std::optional<std::string> check_depth(const std::string& text);     // of the SMTP dialogue
 std::optional<std::string> check_selector(const std::string& text);  // of DKIM
 std::optional<std::string> check_signs(const std::string& text);     // which mail a key signs

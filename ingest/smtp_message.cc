@@ -32,6 +32,7 @@ struct Options {
     std::optional<storage::WallTime> send_at;
     std::string idempotency_key;
     std::vector<std::string_view> seen;
+    const KnownPool* known_pool = nullptr;
 };
 
 using Complaint = std::optional<std::string>;
@@ -56,9 +57,10 @@ Complaint set_class(Options& o, std::string_view value, storage::WallTime) {
     o.job.klass = value == "bulk" ? storage::Class::bulk : storage::Class::transactional;
     return std::nullopt;
 }
-Complaint set_pool(Options&, std::string_view value, storage::WallTime) {
-    if (value == "default") return std::nullopt;
-    return "there is no such pool; the only one so far is default";
+Complaint set_pool(Options& o, std::string_view value, storage::WallTime) {
+    if (!(*o.known_pool)(value)) return std::string(no_such_pool);
+    o.job.pool = value;
+    return std::nullopt;
 }
 Complaint set_send_at(Options& o, std::string_view value, storage::WallTime now) {
     const auto time = parse_time(value);
@@ -121,8 +123,10 @@ struct Reading {
     std::vector<std::string> complaints;
 };
 
-Reading read_header(std::string_view message, std::string_view trace, storage::WallTime now) {
+Reading read_header(std::string_view message, std::string_view trace, storage::WallTime now,
+                    const KnownPool& known_pool) {
     Reading reading;
+    reading.options.known_pool = &known_pool;
     reading.message.reserve(trace.size() + message.size());
     reading.message += trace;
     size_t at = 0;
@@ -204,8 +208,8 @@ std::string in_words(const engine::Problem& problem) {
 
 std::expected<SmtpJob, SmtpReply> make_smtp_job(SmtpSubmission submission,
                                                 const engine::Origin& origin) {
-    Reading reading =
-        read_header(submission.message, trace_field(submission.trace, origin), origin.time);
+    Reading reading = read_header(submission.message, trace_field(submission.trace, origin),
+                                  origin.time, submission.known_pool);
     SmtpJob made;
     made.idempotency_key = std::move(reading.options.idempotency_key);
     if (!made.idempotency_key.empty()) made.digest = digest_of(submission);
@@ -229,7 +233,7 @@ std::expected<SmtpJob, SmtpReply> make_smtp_job(SmtpSubmission submission,
     job.id = origin.job;
     job.sender = std::move(submission.mail.sender);
     job.created = origin.time;
-    job.pool = "default";
+    if (job.pool.empty()) job.pool = "default";
     if (!submission.tenant.empty()) job.tenant = std::move(submission.tenant);
     if (job.tenant.empty()) job.tenant = "default";
     job.envid = std::move(submission.mail.envid);

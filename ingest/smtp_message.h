@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/delivery/intake.h"
+#include "ingest/known_pool.h"
 #include "ingest/smtp_envelope.h"
 
 namespace ingest {
@@ -25,6 +26,7 @@ struct SmtpSubmission {
     std::string message;  // CRLF line ends
     SmtpTrace trace;
     std::string tenant;  // of the login; empty: the message may name any
+    KnownPool known_pool = is_default_pool;
 };
 
 struct SmtpJob {

@@ -212,7 +212,10 @@ Task<SmtpReply> SmtpSession::store(std::string message) {
                               .recipients = std::move(transaction_->recipients),
                               .message = std::move(message),
                               .trace = trace(),
-                              .tenant = tenant_};
+                              .tenant = tenant_,
+                              .known_pool = [&intake = context_.intake](std::string_view name) {
+                                  return intake.has_pool(name);
+                              }};
     std::expected<SmtpJob, SmtpReply> job;
     co_await compile(&submission, origin, &job);
     if (!job) co_return reject(job.error(), "content");

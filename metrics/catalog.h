@@ -77,10 +77,21 @@ inline constexpr Family bounces{.name = "sluice_bounces_total",
                                 .labels = {"provider", "class"},
                                 .series_max = provider_series_max};
 inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
-                                          "Seconds for which a site was held back, by what did: "
-                                          "reply (a host said that we are too fast).",
+                                          "Seconds for which mail that could have gone waited at "
+                                          "a site, by what held it: connections, connection_rate, "
+                                          "rate (settings), learned_connections, learned_rate "
+                                          "(what the hosts have been seen to take), reply (a "
+                                          "pause behind a complaint), unreachable.",
                                           Kind::counter,
                                           {"provider", "limit"}};
+inline constexpr Family limit_effective{
+    .name = "sluice_limit_effective",
+    .help =
+        "The value in force of a limit, of the provider's site where it is largest: "
+        "connections at a time, messages or connections a second. 0: none.",
+    .kind = Kind::gauge,
+    .labels = {"provider", "limit"},
+    .across = Across::max};
 inline constexpr Family in_doubt{
     "sluice_in_doubt_total",
     "Attempts after which nobody knows whether the receiver has the mail, by cause (connection: "

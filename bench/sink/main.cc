@@ -29,6 +29,7 @@ struct Arguments {
     sink::ServerOptions server;
     sink::ZoneOptions zone;
     unsigned accept_on_try = 2;
+    double rate = 0;
     bool no_chunking = false;
 };
 
@@ -50,6 +51,8 @@ void declare(CLI::App& app, Arguments& a) {
         ->capture_default_str();
     app.add_option("--messages-per-connection", a.policy.messages_per_connection,
                    "then 421; 0: no limit");
+    app.add_option("--rate", a.rate, "messages a second, over all; then 451 to MAIL; 0: no limit")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--connections", a.server.connections_per_address,
                    "per address, then 421; 0: no limit");
     app.add_option("--connections-max", a.server.connections_max, "in all; more are closed at once")
@@ -128,7 +131,7 @@ void report(const Arguments& a, const sink::Tally& tally) {
 }
 
 int run(Arguments& a) {
-    sink::Shared shared{.policy = a.policy};
+    sink::Shared shared{.policy = a.policy, .allowance = sink::Allowance(a.rate)};
     shared.policy.message_bytes_max = valid("--size", bench::parse_size(a.size));
     shared.policy.chunking = !a.no_chunking;
     shared.script.accept_on_try = a.accept_on_try;

@@ -197,6 +197,8 @@ Session::Next Session::on_mail(std::string_view argument, std::string& replies) 
         return refuse(Stage::mail, Fault::bad_address, "553 5.6.7 declare SMTPUTF8\r\n", replies);
     if (parameters.size > policy.message_bytes_max)
         return say(Stage::mail, "552 5.3.4 message too large\r\n", replies);
+    if (!shared_.allowance.take(std::chrono::steady_clock::now()))
+        return say(Stage::mail, "451 4.7.0 message rate limit exceeded, slow down\r\n", replies);
     if (const Reply* reply = shared_.script.choose(Stage::mail, shared_.mails++))
         return scripted(Stage::mail, *reply, replies);
     reset();

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "bench/sink/allowance.h"
 #include "bench/sink/body.h"
 #include "bench/sink/journal.h"
 #include "bench/sink/script.h"
@@ -28,6 +29,7 @@ struct Shared {
     Tally tally;
     Journal* journal = nullptr;  // null: nothing is kept
     uint64_t mails = 0;          // ordinal for the mail stage
+    Allowance allowance{};       // messages a second; over it MAIL meets 451
 };
 
 class Session {

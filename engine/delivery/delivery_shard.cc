@@ -1,8 +1,9 @@
 #include "engine/delivery/delivery_shard.h"
 
 #include <algorithm>
-#include <array>
+#include <map>
 
+#include "engine/delivery/limit_metrics.h"
 #include "engine/dns/address_policy.h"
 #include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
@@ -18,6 +19,8 @@ constexpr auto collect_every = std::chrono::seconds(60);
 constexpr auto site_look = std::chrono::seconds(5);  // for what expires while it waits there
 constexpr auto site_sweep = std::chrono::seconds(60);
 constexpr auto forget_every = std::chrono::hours(1);
+constexpr auto limits_look = std::chrono::seconds(1);
+constexpr auto keep_tempos_every = std::chrono::seconds(5);
 constexpr auto drain_look = std::chrono::milliseconds(20);
 constexpr auto cut_grace =
     std::chrono::seconds(2);  // for what was cut to come home and be committed
@@ -46,6 +49,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       tls_reports_({parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self()}),
       hosts_(parts_.reactor),
       host_notes_({parts_.reactor, parts_.storage_worker, parts_.store, hosts_}),
+      tempos_({parts_.storage_worker, parts_.store, parts_.post.self()}),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
@@ -82,6 +86,7 @@ DeliveryShard::~DeliveryShard() {
 }
 
 void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues) {
+    scope_.spawn(tempos_.load());  // before the first queue is read, which takes the same worker
     for (auto& [id, info] : queues) home_.adopt(id, std::move(info));
     if (sts_) {
         sts_->start([self = parts_.post.self(), shards = parts_.post.count()](
@@ -90,6 +95,7 @@ void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::Queue
     orders_.start();
     home_.start();
     scope_.spawn(sweep_sites());
+    scope_.spawn(watch_limits());
     scope_.spawn(keep_tls_reports());
     scope_.spawn(keep_host_notes());
     if (parts_.post.self() == 0) scope_.spawn(watch_disk());
@@ -103,46 +109,48 @@ void DeliveryShard::lend(Lending lending) {
 }
 
 void DeliveryShard::take(Lending lending) {
-    // What was lent together may still ask for TLS in three ways.
-    std::array<std::vector<Loan>, 3> by_request;
+    // What was lent together may still ask for TLS in three ways, and leave by several pools.
+    std::map<std::pair<storage::TlsRequest, const Pool*>, std::vector<Loan>> parted;
     Returns& home = *this;
     for (LoanTerms& terms : lending.loans) {
-        const auto request = static_cast<size_t>(terms.job->job().tls);
-        by_request.at(request).emplace_back(std::move(terms), home);
+        const storage::Job& job = terms.job->job();
+        const std::pair key(job.tls, &parts_.settings->pool_of(job.pool));
+        parted[key].emplace_back(std::move(terms), home);
     }
     if (draining_) return;  // they go home as they die
-    for (size_t request = 0; request < by_request.size(); ++request) {
-        if (by_request[request].empty()) continue;
-        Site& site = site_for(lending, static_cast<storage::TlsRequest>(request));
-        site.take(lending.route, std::move(by_request[request]));
-    }
+    for (auto& [key, loans] : parted)
+        site_for(lending, key.first, *key.second).take(lending.route, std::move(loans));
 }
 
-Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest request) {
+Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest request,
+                              const Pool& pool) {
     const auto policy = [&] {
         return policy_for(*parts_.settings, lending.domain, *lending.route);
     };
     const bool changed = request != storage::TlsRequest::by_policy;
     const SiteKey key{lending.site,
-                      changed ? demand_of(*lending.tls, policy(), request) : *lending.tls};
+                      changed ? demand_of(*lending.tls, policy(), request) : *lending.tls,
+                      pool.name};
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
         site = std::make_unique<Site>(
             SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, parts_.settings,
                       parts_.metrics, TlsParts{parts_.tls, tls_sessions_, parts_.signers},
                       parts_.in_doubt},
-            policy(), key.tls, budget_of(key.site));
+            policy(), key.tls, pool, budget_of(key.site));
     }
     return *site;
 }
 
 /// That of a Site of the same hosts, or a new one.
 std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) const {
-    for (auto near = sites_.lower_bound({site, {}}); near != sites_.end(); ++near) {
+    for (auto near = sites_.lower_bound({site, {}, {}}); near != sites_.end(); ++near) {
         if (near->first.site != site) break;
         if (near->second) return near->second->budget();
     }
-    return std::make_shared<SiteBudget>();
+    return std::make_shared<SiteBudget>(
+        parts_.settings,
+        [this, site](const SourceSettings& source) { return tempos_.of(source.name, site); });
 }
 
 void DeliveryShard::give_back(Return returned) {
@@ -223,7 +231,10 @@ Task<> DeliveryShard::sweep_sites() {
         send_home_stopped();
         if (parts_.reactor.now() < next_sweep) continue;
         next_sweep = parts_.reactor.now() + site_sweep;
-        std::erase_if(sites_, [](const auto& entry) { return entry.second->idle(); });
+        const Instant now = parts_.reactor.now();
+        std::erase_if(sites_, [&](const auto& entry) {
+            return entry.second->idle() && !entry.second->budget()->remembers(now);
+        });
     }
 }
 
@@ -236,6 +247,23 @@ Task<> DeliveryShard::announce_all() {
     // What is sent behind the announcements arrives behind them.
     for (DeliveryShard* shard : parts_.shards)
         co_await call(parts_.post, shard->parts_.post, [] {});
+}
+
+/// Once a second: what holds mail back is counted by its name, what was learned is kept.
+Task<> DeliveryShard::watch_limits() {
+    Instant next_keep = parts_.reactor.now() + keep_tempos_every;
+    while (!draining_) {
+        co_await ticks_.wait_until(parts_.reactor.now() + limits_look);
+        LimitMetrics in_force(parts_.metrics);
+        for (const auto& [key, site] : sites_) {
+            in_force.observe(*site, parts_.reactor.now());
+            tempos_.note(site->policy().site, *site->budget());
+        }
+        in_force.publish();
+        if (parts_.reactor.now() < next_keep && !draining_) continue;
+        next_keep = parts_.reactor.now() + keep_tempos_every;
+        co_await tempos_.keep();
+    }
 }
 
 Task<> DeliveryShard::keep_tls_reports() {
@@ -280,6 +308,8 @@ Task<> DeliveryShard::drain(Instant deadline) {
     co_await home_.drained();
     co_await tls_reports_.flush();
     co_await host_notes_.save();
+    for (const auto& [key, site] : sites_) tempos_.note(key.site, *site->budget());
+    co_await tempos_.keep();
     co_await spool_.flush();
     co_await scope_.join();
 }

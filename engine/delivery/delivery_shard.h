@@ -20,6 +20,7 @@
 #include "engine/delivery/shard_intake.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/spool.h"
+#include "engine/delivery/tempo_memory.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls_sessions.h"
 #include "engine/policy/sts_policies.h"
@@ -99,10 +100,12 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     void accepted(uint64_t group, std::vector<Arrival> arrivals) override;
     void events_readable(uint64_t upto) override;
 
-    /// Mail of different demands does not share connections: a Site each.
+    /// Mail of different demands does not share connections, nor does that of different pools: a
+    /// Site each.
     struct SiteKey {
         std::string site;
         TlsDemand tls;
+        std::string pool;
         auto operator<=>(const SiteKey&) const = default;
     };
 
@@ -110,12 +113,13 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> each_site(Visit visit);
     StsPolicies* with_sts_policies();
     void take(Lending lending);
-    Site& site_for(const Lending& lending, storage::TlsRequest request);
+    Site& site_for(const Lending& lending, storage::TlsRequest request, const Pool& pool);
     std::shared_ptr<SiteBudget> budget_of(const std::string& site) const;
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();
     void send_home_stopped();
+    Task<> watch_limits();
     Task<> keep_tls_reports();
     Task<> keep_host_notes();
     Task<> wait_for_sites(Instant deadline);
@@ -127,6 +131,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     TlsReports tls_reports_;
     HostMemory hosts_;
     HostNotes host_notes_;
+    TempoMemory tempos_;
     ShardFeed feed_;
     Spool spool_;
     ShardIntake intake_;

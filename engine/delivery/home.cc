@@ -22,9 +22,9 @@ constexpr auto sweep_every = std::chrono::seconds(30);
 
 /// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
 /// over a round trip between shards.
-size_t credit_for(const Limits& limits) {
+size_t credit_for(const Limits& limits, size_t sources) {
     const size_t connections = limits.connections == 0 ? 1024 : limits.connections;
-    return std::clamp<size_t>(connections * 8, 64, 1024);
+    return std::clamp<size_t>(connections * sources * 8, 64, 1024);
 }
 
 }  // namespace
@@ -256,7 +256,7 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
         key.tls = with_sts(std::move(key.tls), *domain.sts.policy, *domain.route);
     std::unique_ptr<Link>& slot = links_[key];
     if (!slot) {
-        slot = std::make_unique<Link>(credit_for(policy.limits));
+        slot = std::make_unique<Link>(credit_for(policy.limits, parts_.settings->sources.size()));
         slot->id = ++last_link_;
         slot->site = policy.site;
         slot->provider = policy.provider;

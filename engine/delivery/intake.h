@@ -62,6 +62,8 @@ class Intake {
     virtual storage::JobId new_job_id() = 0;
     virtual storage::WallTime now() const = 0;
     virtual const std::string& node_name() const = 0;
+    /// Whether a job may name it. Any thread may ask.
+    virtual bool has_pool(std::string_view name) const { return name == "default"; }
     /// Ask before parsing: cheap. The same refusals come from accept().
     virtual std::optional<Refusal> refusal() const = 0;
     /// Stores all parts in one atomic commit and returns after the log is synced; an error means

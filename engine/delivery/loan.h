@@ -21,7 +21,7 @@ namespace engine {
 /// How one attempt at one delivery went.
 struct Attempt {
     Verdict verdict;
-    std::string mx, ip, site, provider;
+    std::string mx, ip, site, provider, source;
     std::string tls;      // of the connection, for the event; empty: none
     ObservedTls session;  // the same, for TLS reports
     storage::WallTime started{};

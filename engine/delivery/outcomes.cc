@@ -37,6 +37,7 @@ void describe(Event& event, const Attempt& attempt, const LoanTerms& terms) {
     event.provider = attempt.provider;
     event.mx = attempt.mx;
     event.ip = attempt.ip;
+    event.source = attempt.source;
     event.tls = attempt.tls;
     event.in_doubt = attempt.verdict.in_doubt;
     event.may_be_duplicate = terms.delivery.doubt != storage::Doubt::none;

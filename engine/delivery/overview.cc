@@ -41,6 +41,8 @@ void SiteView::add(const SiteView& other) {
     if (limit.empty()) {
         limit = other.limit;
         limited_for = other.limited_for;
+        limit_origin = other.limit_origin;
+        limit_reason = other.limit_reason;
     }
 }
 

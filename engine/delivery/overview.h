@@ -57,10 +57,20 @@ struct SiteView {
     uint64_t open = 0;                         // all of them, with those of other TLS demands
     uint32_t connections_max = 0, messages_per_connection = 0;  // 0: no limit
     double rate_per_second = 0;                                 // 0: no limit
-    /// What holds mail back now: "reply" (a host said that we are too fast), "unreachable" (no
-    /// connection could be opened), "connections", "rate"; empty: nothing does.
+    /// What holds mail back now (engine/delivery/README.md has the names); empty: nothing does.
     std::string limit;
+    std::string limit_origin;  // "sluice.toml:12"; empty: no setting of a file
+    std::string limit_reason;  // for people, where there is more to say
     std::optional<std::chrono::milliseconds> limited_for;  // from now; absent: until there is room
+
+    /// Where mail leaves from, and what its hosts have been seen to take of that source.
+    struct PathView {
+        std::string source;
+        uint64_t open = 0;
+        double learned_rate = 0;           // messages a second; 0: no limit is known
+        uint64_t learned_connections = 0;  // likewise
+    };
+    std::vector<PathView> paths;
 
     uint64_t work() const { return ready + sending; }
     void add(const SiteView& other);  // of the same hosts

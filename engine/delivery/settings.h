@@ -2,49 +2,32 @@
 // ingest/config.cc fills it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/bounce/bounce_rules.h"
+#include "engine/delivery/automation.h"
+#include "engine/delivery/limits.h"
+#include "engine/delivery/sources.h"
 #include "engine/net/tls_context.h"
 #include "engine/smtp/credentials.h"
-#include "engine/smtp/depth.h"
 #include "engine/smtp/timeouts.h"
 #include "storage/types.h"
 
 namespace engine {
 
-/// What TLS an operator demands of connections to a site.
-enum class TlsPolicy : uint8_t {
-    none,           // never, whatever is offered; a route with smtps:// all the same
-    opportunistic,  // when it is offered, verified or not
-    required,       // encrypted, by whomever
-    verified        // and the certificate holds, for the name of the host
-};
-
-/// Limits of a site, and how it is spoken to; 0 means: none.
-struct Limits {
-    uint32_t connections = 20;
-    uint32_t messages_per_connection = 100;
-    double rate_per_second = 0;  // messages to the site
-    TlsPolicy tls = TlsPolicy::opportunistic;
-    Depth depth = Depth::next;  // of the dialogue, at most
-    SessionPlan::Open next = SessionPlan::Open::after_probe;
-    uint32_t window = 8;  // messages in flight on a connection at Depth::messages
-    bool operator==(const Limits&) const = default;
-};
-
 /// The limits of a group of sites, found by the names of their MX hosts.
 struct Provider {
     std::string name;
     std::vector<std::string> mx_suffix;  // ".google.com"; every host of the site must match one
-    Limits limits;
+    LimitLayer limits;
 };
 
 /// Limits and a fixed route for one recipient domain, or for all that have no entry.
@@ -53,7 +36,7 @@ struct DomainSettings {
     std::vector<std::string> route;  // "host:port" or "[ip]:port" in order of preference, with
                                      // "smtps://" in front for TLS from the first octet on; empty:
                                      // by DNS
-    Limits limits;
+    LimitLayer limits;
     std::shared_ptr<Credentials> credentials;  // to log in with on the hosts of the route; or null
 };
 
@@ -65,8 +48,8 @@ struct TenantSettings {
 /// What follows when a content went out whole and its answer never came, or the engine died before
 /// it had recorded it.
 enum class WhenInDoubt : uint8_t {
-    retry,           // again, and the next attempt's event says that it may be a duplicate
-    hold,            // an operator decides
+    retry,  // again, and the next attempt's event says that it may be a duplicate
+    hold,   // an operator decides
     assume_delivered
 };
 std::string_view to_string(WhenInDoubt policy);
@@ -78,15 +61,16 @@ struct Settings {
     bool mta_sts = true;          // so does what a domain's policy says
     uint16_t mta_sts_port = 443;  // of policy hosts
     std::vector<std::string> allow_addresses;
-    Limits limits;  // of a site that no provider or domain names
-    std::vector<Provider> providers;
+    Limits limits;                    // of a site that no provider or domain names
+    std::vector<Provider> providers;  // the one with the longest suffix that fits counts
     std::vector<DomainSettings> domains;
     std::unordered_map<std::string, TenantSettings> tenants;  // those with an entry
+    std::vector<SourceSettings> sources{SourceSettings{}};    // at least one
+    std::vector<AutomationRule> automation;
+    std::vector<Pool> pools{Pool{"default", {0}}};  // the first one is named "default"
     std::string tls_ca_file;  // authorities for all of it; empty: the system's
     TlsVersion tls_least = TlsVersion::tls12;
     SmtpTimeouts timeouts;
-    std::chrono::milliseconds idle =
-        std::chrono::seconds(30);  // a connection without work is closed after this
     std::vector<std::chrono::milliseconds> retry_schedule;  // the last repeats; 10% jitter
     std::chrono::milliseconds expires = std::chrono::hours(72);
     std::array<WhenInDoubt, 2> in_doubt{};  // by storage::Class
@@ -105,6 +89,15 @@ struct Settings {
     double weight_of(const std::string& tenant) const {
         const auto found = tenants.find(tenant);
         return found == tenants.end() ? 1 : found->second.weight;
+    }
+    const Pool* find_pool(std::string_view name) const {
+        const auto found = std::ranges::find(pools, name, &Pool::name);
+        return found == pools.end() ? nullptr : &*found;
+    }
+    /// The default one for a job whose pool is gone from the configuration.
+    const Pool& pool_of(std::string_view name) const {
+        const Pool* found = find_pool(name);
+        return found ? *found : pools.front();
     }
 };
 

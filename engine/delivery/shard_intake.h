@@ -26,6 +26,7 @@ class ShardIntake final : public Intake {
     storage::JobId new_job_id() override { return ids_.next(reactor_.wall()); }
     WallTime now() const override { return reactor_.wall(); }
     const std::string& node_name() const override { return settings_->node_name; }
+    bool has_pool(std::string_view name) const override { return settings_->find_pool(name); }
     std::optional<Refusal> refusal() const override { return gate_.refusal(); }
     Task<std::expected<void, Refusal>> accept(
         std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) override;

@@ -1,6 +1,9 @@
 #include "engine/delivery/site.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
@@ -19,15 +22,18 @@ namespace {
 std::array<metrics::Counter*, 4> by_depth(metrics::Registry& metrics) {
     std::array<metrics::Counter*, 4> counters{};
     for (size_t i = 0; i < counters.size(); ++i)
-        counters.at(i) = &metrics.counter(catalog::transactions, {to_string(static_cast<Depth>(i))});
+        counters.at(i) =
+            &metrics.counter(catalog::transactions, {to_string(static_cast<Depth>(i))});
     return counters;
 }
 
 }  // namespace
 
-Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr<SiteBudget> budget)
+Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
+           std::shared_ptr<SiteBudget> budget)
     : parts_(std::move(parts)),
       policy_(std::move(policy)),
+      pool_(pool.name),
       budget_(std::move(budget)),
       demand_(std::move(demand)),
       ready_([settings = parts_.settings](const std::string& tenant) {
@@ -44,10 +50,12 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr
       greet_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"ehlo"})),
       envelope_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
       content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
-      throttled_seconds_(
-          parts_.metrics.counter(catalog::throttled_seconds, {policy_.provider, "reply"})),
       window_depth_(parts_.metrics.histogram(catalog::window_depth)),
       transactions_(by_depth(parts_.metrics)) {
+    for (const SourceId source : pool.sources) {
+        ways_.push_back({&budget_->path(source, parts_.reactor.now())});
+        rest_if_full(*ways_.back().path);
+    }
     budget_->join(*this);
 }
 
@@ -66,50 +74,91 @@ void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     fill();
 }
 
+bool Site::uses(SourceId source) const {
+    return std::ranges::any_of(ways_, [&](const Way& way) { return way.path->source == source; });
+}
+
+/// Whether nothing but the number of connections stands in the way of another one.
+bool Site::may_try(const Way& way, Instant now) const {
+    const Path& path = *way.path;
+    // A host that failed is tried with one connection before it is stormed again. And a connection
+    // that waits to begin a message shows that more of them would not send more.
+    return now >= way.hold_until && !rests(path) &&
+           (way.failures_in_a_row == 0 || way.connecting == 0) && path.line.empty() &&
+           now >= path.tempo.hold_until() && now >= path.next_connection(policy_.limits);
+}
+
+/// The source that has fewest connections for its weight; of equal ones the one that has sent
+/// least, so that weights hold for a trickle, too.
+Site::Way* Site::way_for_connection(Instant now) {
+    Way* best = nullptr;
+    const auto load = [](const Way& way) {
+        const double connections = static_cast<double>(way.path->live + 1);
+        return std::pair(connections / way.path->from.weight, way.path->served);
+    };
+    for (Way& way : ways_) {
+        if (!may_try(way, now)) continue;
+        if (way.path->live >= way.path->connections_max(policy_.limits, now)) continue;
+        if (!best || load(way) < load(*best)) best = &way;
+    }
+    return best;
+}
+
 void Site::fill() {
-    // A connection that waits for the rate's next slot shows that more of them would not send more.
-    if (draining_ || ready_.empty() || pacing_ > 0) return;
+    if (draining_ || ready_.empty()) return;
     const Instant now = parts_.reactor.now();
-    if (const Instant hold = std::max(hold_until_, budget_->throttle.until()); now < hold) {
-        if (std::exchange(fill_waits_, true)) return;
-        scope_.spawn(fill_later(hold));
-        return;
+    if (live_ == 0 && all_rest()) return put_off_while_all_rest();
+    while (connecting_ < connecting_max && connecting_ + idle_ < ready_.size()) {
+        // A way that has failed already, by an answer of the DNS that is cached, is held; or the
+        // loop would never end (seed 19 of tests/sim).
+        Way* way = way_for_connection(now);
+        if (!way) return fill_when_possible(now);
+        scope_.spawn(connection(route_, way));
     }
-    const size_t limit = policy_.limits.connections == 0 ? SIZE_MAX : policy_.limits.connections;
-    // A host that failed is tried with one connection before it is stormed again.
-    const size_t connecting = failures_in_a_row_ > 0 ? 1 : connecting_max;
-    while (connecting_ < connecting && connecting_ + idle_ < ready_.size()) {
-        if (budget_->live >= limit) return budget_->ask(*this, connections_wanted());
-        scope_.spawn(connection(route_));
-        // It may have failed already, by an answer of the DNS that is cached: so would the next
-        // one, and the loop would never end (seed 19 of tests/sim).
-        if (parts_.reactor.now() < hold_until_) return;
+}
+
+/// No way is free: others may have connections to spare, or time must pass.
+void Site::fill_when_possible(Instant now) {
+    if (const size_t wanted = connections_wanted(); wanted > 0) budget_->ask(*this, wanted);
+    Instant at = Instant::max();
+    for (const Way& way : ways_) {
+        if (may_try(way, now)) continue;
+        const Instant next =
+            std::max({way.hold_until, way.path->rest_until, way.path->tempo.hold_until(),
+                      way.path->next_connection(policy_.limits)});
+        if (next > now) at = std::min(at, next);  // else a connection that ends will call
     }
+    if (at >= fill_at_) return;
+    fill_at_ = at;
+    scope_.spawn(fill_later(at));
 }
 
 size_t Site::connections_wanted() const {
     const size_t there = connecting_ + idle_;
-    const bool may = !draining_ && !fill_waits_ && pacing_ == 0;
-    return may && ready_.size() > there ? ready_.size() - there : 0;
+    if (draining_ || ready_.size() <= there) return 0;
+    const Instant now = parts_.reactor.now();
+    const bool may = std::ranges::any_of(ways_, [&](const Way& way) { return may_try(way, now); });
+    return may ? ready_.size() - there : 0;
 }
 
 Task<> Site::fill_later(Instant at) {
     while (!draining_ && parts_.reactor.now() < at) co_await timer_.wait_until(at);
-    fill_waits_ = false;
+    if (fill_at_ == at) fill_at_ = Instant::max();
     fill();
 }
 
-Task<> Site::connection(std::shared_ptr<const Route> route) {
+Task<> Site::connection(std::shared_ptr<const Route> route, Way* way) {
     {
         const Counted live(live_);
-        const Counted of_all(budget_->live);
-        co_await run_connection(std::move(route));
+        const Counted of_path(way->path->live);
+        way->path->last_connection = parts_.reactor.now();
+        co_await run_connection(std::move(route), way);
     }
     budget_->freed(*this);
     fill();
 }
 
-void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection) {
+void Site::settle(std::vector<Loan> loans, Outcome outcome, Connection& connection) {
     CHECK(outcome.verdicts.size() == loans.size(),
           "a transaction gave not one verdict per recipient");
     if (outcome.in_flight > 0) {
@@ -119,6 +168,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
         if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
     }
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(outcome.whole);
+    heed(outcome.verdicts, parts_.reactor.now() - outcome.whole, connection);
     // Back in front in their old order.
     for (size_t i = loans.size(); i-- > 0;) {
         Loan& loan = loans[i];
@@ -128,8 +178,8 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
         // The host lost its way in a pipelined group, or the mail is at fault: the same one goes
         // again one command at a time, and then the host's word counts.
         if (verdict.failure == Failure::dialogue) loan.go_in_lock_step();
-        const Course course = heed(verdict, connection);
-        if (course == Course::again) {
+        automate(verdict, connection.mx, *connection.way->path);
+        if (outcome_row(verdict).course == Course::again) {
             if (draining_) continue;  // goes home as it dies
             if (loan.terms().untried < untried_max) {
                 loan.count_untried();
@@ -143,6 +193,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
                      .ip = connection.ip,
                      .site = policy_.site,
                      .provider = policy_.provider,
+                     .source = connection.way->path->from.name,
                      .tls = connection.tls,
                      .session = connection.tls_session,
                      .started = parts_.reactor.wall() - took,
@@ -151,25 +202,58 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, const Connection& co
     }
 }
 
-/// What the table says of this verdict; a complaint about our speed slows the site down.
-Course Site::heed(const Verdict& verdict, const Connection& connection) {
-    const OutcomeRow& row = outcome_row(verdict);
+/// Whether a host says that we are too fast.
+bool Site::complains(const Verdict& verdict, const std::string& mx) const {
+    if (outcome_row(verdict).pace != Pace::slower_if_throttled) return false;
+    return slows_site(verdict, parts_.settings->bounce_rules->classify(verdict, mx));
+}
+
+/// What a transaction that began then says of our speed.
+void Site::heed(const std::vector<Verdict>& verdicts, Instant began, Connection& connection) {
+    Path& path = *connection.way->path;
     const Instant now = parts_.reactor.now();
-    if (row.course == Course::taken) budget_->throttle.took(now);
-    if (row.pace != Pace::slower_if_throttled) return row.course;
-    const BounceClass klass = parts_.settings->bounce_rules->classify(verdict, connection.mx);
-    if (!slows_site(verdict, klass)) return row.course;
-    const auto hold = budget_->throttle.complained(now);
-    if (hold.count() > 0) {
-        throttled_seconds_.add(
-            static_cast<uint64_t>(std::chrono::ceil<std::chrono::seconds>(hold).count()));
-        metrics::log::info("site.throttled", {{"site", policy_.site},
-                                              {"mx", connection.mx},
-                                              {"code", verdict.reply.code},
-                                              {"reply", verdict.reply.text},
-                                              {"hold_ms", hold.count()}});
+    const auto taken = [](const Verdict& one) { return one.kind == Verdict::Kind::delivered; };
+    if (std::ranges::any_of(verdicts, taken)) path.tempo.taken(now);
+    const auto complaint = std::ranges::find_if(
+        verdicts, [&](const Verdict& one) { return complains(one, connection.mx); });
+    if (complaint == verdicts.end()) return;
+    // Some hosts count connections only when mail comes ("exceeded the maximum number of
+    // connections", to MAIL).
+    const bool of_number = complaint->reply.text.contains("connections") && path.open > 1;
+    if (of_number) {
+        connection.one_too_many = true;
+        if (!path.tempo.connection_refused(path.open - 1, now)) return;
+    } else if (!path.tempo.refused(began, now)) {
+        return;
     }
-    return row.course;
+    const auto hold = std::chrono::ceil<std::chrono::milliseconds>(path.tempo.hold_until() - now);
+    metrics::log::info("site.throttled",
+                       {{"site", policy_.site},
+                        {"source", path.from.name},
+                        {"mx", connection.mx},
+                        {"code", complaint->reply.code},
+                        {"reply", complaint->reply.text},
+                        {"hold_ms", std::max<int64_t>(hold.count(), 0)},
+                        {"rate_now", fmt::format("{:.2f}/s", path.tempo.rate())},
+                        {"connections_now", of_number ? path.open - 1 : path.open}});
+}
+
+std::optional<Binding> Site::binding() const {
+    if (draining_ || ready_.size() <= idle_) return std::nullopt;
+    const Instant now = parts_.reactor.now();
+    std::optional<Binding> first;
+    for (const Way& way : ways_) {
+        std::optional<Binding> held;
+        if (parts_.orders.suspensions().source_held(way.path->from.name))
+            held = {"suspended", Instant::max(), {}, "the source is suspended"};
+        else if (now < way.hold_until && !rests(*way.path))
+            held = {"unreachable", way.hold_until, {}, way.why};
+        else if (!(held = way.path->holds_messages(policy_.limits, now)))
+            held = way.path->holds_connections(policy_.limits, now);
+        if (!held) return std::nullopt;  // there is a way
+        if (!first || held->until < first->until) first = std::move(held);
+    }
+    return first;
 }
 
 bool Site::stopped(const Loan& loan, WallTime now) const {
@@ -187,6 +271,8 @@ void Site::drain() {
     ready_.take_all();  // they go home as they die
     work_.notify_all();
     timer_.notify_all();
+    for (const Way& way : ways_)
+        for (Signal* waiter : way.path->line) waiter->notify_all();
 }
 
 void Site::cut() {

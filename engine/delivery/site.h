@@ -59,7 +59,6 @@ class Site {
     static constexpr size_t connecting_max =
         16;  // connections of a site that are being opened at a time
     static constexpr size_t addresses_max = 6;  // tried for one connection
-    static constexpr size_t recipients_per_transaction = 50;
     static constexpr uint32_t untried_max =
         3;  // then a delivery is put off instead of tried at once again
 
@@ -68,8 +67,9 @@ class Site {
     static constexpr uint32_t mails_before_giving_way = 10;
     static constexpr size_t without_tls_max = 64;  // hosts whose TLS has failed lately
 
-    /// `budget`: shared with the Sites of the same hosts whose mail has another demand.
-    Site(SiteParts parts, SitePolicy policy, TlsDemand demand, std::shared_ptr<SiteBudget> budget);
+    /// `budget`: shared with the Sites of the same hosts whose mail has another demand or pool.
+    Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
+         std::shared_ptr<SiteBudget> budget);
     ~Site();
 
     void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
@@ -88,6 +88,10 @@ class Site {
     Status status() const;
     SiteView view() const;  // for operators
     const SitePolicy& policy() const { return policy_; }
+    const std::string& pool() const { return pool_; }
+    bool uses(SourceId source) const;
+    /// Of mail that waits here and could go if nothing held it: what does, and until when.
+    std::optional<Binding> binding() const;
     const std::shared_ptr<SiteBudget>& budget() const { return budget_; }
 
     // For the budget: who has room to give, and who waits for it.
@@ -98,8 +102,18 @@ class Site {
     void fill();
 
   private:
+    /// A path as this Site's mail finds it: others' demands may fare better or worse there.
+    struct Way {
+        Path* path;
+        size_t connecting = 0;
+        uint32_t failures_in_a_row = 0;  // of opening a connection
+        Instant hold_until = Instant{};  // no new connection before
+        std::string why;                 // of the hold, for people
+    };
     /// An open connection: the stream and the session that speaks on it.
     struct Connection {
+        Way* way = nullptr;
+        bool one_too_many = false;  // the host said so: it ends after what it has in hand
         std::string mx, ip, tls;
         ObservedTls tls_session;
         std::unique_ptr<Stream> stream;
@@ -108,40 +122,51 @@ class Site {
     class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
-    Task<> connection(std::shared_ptr<const Route> route);
-    Task<> run_connection(std::shared_ptr<const Route> route);
-    Task<Opened> open(std::shared_ptr<const Route> route);
+    bool may_try(const Way& way, Instant now) const;
+    Way* way_for_connection(Instant now);
+    void fill_when_possible(Instant now);
+    Task<> connection(std::shared_ptr<const Route> route, Way* way);
+    Task<> run_connection(std::shared_ptr<const Route> route, Way* way);
+    Task<Opened> open(std::shared_ptr<const Route> route, Way* way);
     Task<std::expected<TlsDemand, Verdict>> demand_at(std::shared_ptr<const Route> route,
                                                       MxHost host);
-    Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand);
-    Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand);
+    Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
+    Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
     ObservedTls session_of(const TlsDemand& demand) const;
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
-    Task<bool> work_before(Instant deadline);
-    Task<> wait_for_throttle();
-    Task<> wait_for_rate();
+    Task<bool> work_before(const Connection& connection, Instant deadline);
+    Task<bool> wait_for_message(Path& path);
     std::vector<Loan> pull(size_t most);
     bool stopped(const Loan& loan, WallTime now) const;
-    Course heed(const Verdict& verdict, const Connection& connection);
-    void settle(std::vector<Loan> loans, Outcome outcome, const Connection& connection);
-    void not_opened(Attempt attempt);
+    bool complains(const Verdict& verdict, const std::string& mx) const;
+    void heed(const std::vector<Verdict>& verdicts, Instant began, Connection& connection);
+    void settle(std::vector<Loan> loans, Outcome outcome, Connection& connection);
+    void not_opened(Attempt attempt, Way* way);
+    void put_off(Attempt attempt);
+    void begin_message(Path& path);
+    void rest_if_full(Path& path);
+    void automate(const Verdict& verdict, const std::string& mx, Path& path);
+    bool rests(const Path& path) const;
+    bool all_rest() const;
+    void put_off_while_all_rest();
     Task<> fill_later(Instant at);
 
     SiteParts parts_;
     SitePolicy policy_;
+    std::string pool_;
     std::shared_ptr<SiteBudget> budget_;
-    TlsDemand demand_;                                      // of all mail that waits here
+    std::vector<Way> ways_;  // one per source of the pool; never changes its size
+    TlsDemand demand_;       // of all mail that waits here
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
     std::list<Stream*> open_streams_;
-    size_t live_ = 0;  // connections, from the dial to the close; the limit is about budget_->live
-    size_t connecting_ = 0, busy_ = 0, idle_ = 0, pacing_ = 0;  // of these
-    size_t sending_ = 0;                                        // deliveries in transactions
-    uint32_t failures_in_a_row_ = 0;                            // of opening a connection
-    Instant hold_until_ = Instant::min();                       // no new connection before
-    bool fill_waits_ = false;
+    size_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths
+    size_t connecting_ = 0, busy_ = 0, idle_ = 0;  // of these
+    size_t sending_ = 0;                           // deliveries in transactions
+    Instant fill_at_ = Instant::max();             // when fill() will be called; max: it waits for
+                                                   // nothing
     bool draining_ = false, cut_ = false;
     Signal work_;
     Signal timer_;
@@ -154,7 +179,6 @@ class Site {
     metrics::Histogram& greet_seconds_;
     metrics::Histogram& envelope_seconds_;
     metrics::Histogram& content_seconds_;
-    metrics::Counter& throttled_seconds_;
     metrics::Histogram& window_depth_;
     std::array<metrics::Counter*, 4> transactions_;  // by Depth
 };

@@ -1,8 +1,26 @@
 #include "engine/delivery/site_budget.h"
 
+#include <algorithm>
+
 #include "engine/delivery/site.h"
 
 namespace engine {
+
+Path& SiteBudget::path(SourceId source, Instant now) {
+    for (const auto& known : paths_)
+        if (known->source == source) return *known;
+    const SourceSettings& from = settings_->sources.at(source);
+    auto made = std::make_unique<Path>(source, from, known_(from), now);
+    // It begins level with the others, or all would go over the newcomer until it is.
+    for (const auto& other : paths_) made->served = std::max(made->served, other->served);
+    return *paths_.emplace_back(std::move(made));
+}
+
+bool SiteBudget::remembers(Instant now) const {
+    return std::ranges::any_of(paths_, [&](const auto& path) {
+        return path->rests(now) || path->automation.remembers(now);
+    });
+}
 
 void SiteBudget::ask(const Site& site, size_t connections) {
     for (Site* other : sites_) {
@@ -14,10 +32,10 @@ void SiteBudget::ask(const Site& site, size_t connections) {
     }
 }
 
-bool SiteBudget::gives_way(const Site& site, Between between) {
+bool SiteBudget::gives_way(const Site& site, SourceId source, Between between) {
     size_t wanted = 0;
     for (const Site* other : sites_) {
-        if (other == &site) continue;
+        if (other == &site || !other->uses(source)) continue;
         if (between == Between::nothing || other->connections() == 0)
             wanted += other->connections_wanted();
     }

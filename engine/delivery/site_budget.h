@@ -1,12 +1,15 @@
-// SiteBudget: what the Sites of one set of hosts share. Mail of another TLS demand has a Site of
-// its own, but the hosts count all of it: limits, rate and their complaints are one.
+// SiteBudget: what the Sites of one set of hosts share. Mail of another TLS demand or pool has a
+// Site of its own, but the hosts count all of it: the paths to them are one.
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "engine/delivery/throttle.h"
-#include "engine/reactor/timer_wheel.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/settings.h"
 
 namespace engine {
 
@@ -14,28 +17,40 @@ class Site;
 
 class SiteBudget {
   public:
-    SiteBudget() = default;
+    /// What was learned of a path before this budget was made.
+    using Known = std::function<PathNotes(const SourceSettings&)>;
+
+    SiteBudget(std::shared_ptr<const Settings> settings, Known known)
+        : settings_(std::move(settings)), known_(std::move(known)) {}
     SiteBudget(const SiteBudget&) = delete;
     SiteBudget& operator=(const SiteBudget&) = delete;
 
-    size_t live = 0;                     // connections, from the dial to the close
-    Instant next_send = Instant::min();  // by the rate
-    Throttle throttle;                   // by what hosts say of our speed
+    /// The path of a source, which stays where it is.
+    Path& path(SourceId source, Instant now);
+    const std::vector<std::unique_ptr<Path>>& paths() const { return paths_; }
+
+    /// Whether a path knows something that must not be forgotten although nobody uses it: a rest,
+    /// or what rules have counted.
+    bool remembers(Instant now) const;
 
     void join(Site& site) { sites_.push_back(&site); }
     void leave(Site& site) { std::erase(sites_, &site); }
 
-    /// `site` has work for so many connections more, and the limit is reached: idle ones of others
-    /// look whether they should give way.
+    /// `site` has work for so many connections more, and its limits are reached: idle ones of
+    /// others look whether they should give way.
     void ask(const Site& site, size_t connections);
     enum class Between : uint8_t { mails, nothing };  // what a connection is: busy, or idle
-    /// Whether a connection of `site` should end now for another's sake: an idle one for whoever
-    /// waits for room, a busy one for who has no connection at all. True is a promise to end.
-    bool gives_way(const Site& site, Between between);
+    /// Whether a connection of `site` over this source should end now for another's sake: an idle
+    /// one for whoever waits for room on it, a busy one for who has no connection at all. True is a
+    /// promise to end.
+    bool gives_way(const Site& site, SourceId source, Between between);
     /// A connection of `by` has ended: there may be room for others.
     void freed(const Site& by);
 
   private:
+    std::shared_ptr<const Settings> settings_;
+    Known known_;
+    std::vector<std::unique_ptr<Path>> paths_;
     std::vector<Site*> sites_;
     size_t promised_ = 0;  // connections that are about to end for others
 };

@@ -1,5 +1,7 @@
 // How a site opens a connection: the hosts of its route in order, their addresses, dial and
 // greeting.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/delivery/counted.h"
@@ -34,6 +36,19 @@ Attempt without_address(const NoRoute& why, const std::string& host, WallTime no
     return attempt;
 }
 
+/// Nothing was tried: the host has addresses, but this source cannot speak to them.
+Attempt out_of_family(const SourceSettings& source, const std::string& host, WallTime now) {
+    Attempt attempt;
+    attempt.mx = host;
+    attempt.started = now;
+    attempt.verdict.stage = Stage::connect;
+    attempt.verdict.failure = Failure::unreachable;
+    attempt.verdict.reply.text =
+        fmt::format("{} has no {} address for source {}", host,
+                    source.address->family() == AF_INET ? "IPv4" : "IPv6", source.name);
+    return attempt;
+}
+
 bool is_final(const Verdict& verdict) {
     return outcome_row(verdict).at_last == Course::bounce;
 }
@@ -54,7 +69,7 @@ std::vector<MxHost> in_order(const Route& route, std::mt19937_64& random) {
 
 }  // namespace
 
-Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
+Task<Site::Opened> Site::open(std::shared_ptr<const Route> route, Way* way) {
     Attempt none;
     none.verdict.stage = Stage::connect;
     none.verdict.reply.text = "no host was left to try";
@@ -75,16 +90,26 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
                                            .started = parts_.reactor.wall()});
             continue;
         }
-        const auto endpoints = co_await parts_.resolver.addresses(host.name, host.port);
+        auto endpoints = co_await parts_.resolver.addresses(host.name, host.port);
         if (!endpoints) {
             last = std::unexpected(
                 without_address(endpoints.error(), host.name, parts_.reactor.wall()));
             hopeless &= is_final(last.error().verdict);
             continue;
         }
+        if (const auto& from = way->path->from.address; from) {
+            std::erase_if(*endpoints, [&](const Endpoint& endpoint) {
+                return endpoint.address.family() != from->family();
+            });
+            if (endpoints->empty()) {
+                hopeless = false;  // another source may reach it
+                last = std::unexpected(
+                    out_of_family(way->path->from, host.name, parts_.reactor.wall()));
+            }
+        }
         for (const Endpoint& endpoint : *endpoints) {
             if (cut_ || tried++ >= addresses_max) co_return last;
-            last = co_await open_at(endpoint, host, *demand);
+            last = co_await open_at(endpoint, host, *demand, way);
             if (last) co_return last;
             hopeless &= is_final(last.error().verdict);
         }
@@ -95,16 +120,17 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route) {
 
 /// One address of a host. A host whose TLS fails is spoken to in plaintext where nobody demands
 /// more, on a new connection, and for a while at once.
-Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand demand) {
+Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
     const bool may_go_plain = demand.least == TlsLevel::plain && !host.tls_first;
     if (const auto failed = without_tls_.find(host.name);
         may_go_plain && failed != without_tls_.end() && parts_.reactor.now() < failed->second) {
         demand.use = TlsDemand::Use::never;
-        Opened plain = co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+        Opened plain =
+            co_await open_once(std::move(endpoint), std::move(host), std::move(demand), way);
         if (plain) (*plain)->tls_session.failure = TlsFailure::handshake;
         co_return plain;
     }
-    Opened opened = co_await open_once(endpoint, host, demand);
+    Opened opened = co_await open_once(endpoint, host, demand, way);
     const bool by_tls = !opened && opened.error().verdict.stage == Stage::tls;
     if (!by_tls || !may_go_plain || cut_) co_return opened;
     metrics::log::info(
@@ -113,7 +139,7 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
     if (without_tls_.size() >= without_tls_max) without_tls_.clear();
     without_tls_[host.name] = parts_.reactor.now() + without_tls_for;
     demand.use = TlsDemand::Use::never;
-    opened = co_await open_once(std::move(endpoint), std::move(host), std::move(demand));
+    opened = co_await open_once(std::move(endpoint), std::move(host), std::move(demand), way);
     if (opened) (*opened)->tls_session.failure = TlsFailure::handshake;
     co_return opened;
 }
@@ -161,15 +187,16 @@ void Site::count_handshake(const Connection& connection, const std::expected<voi
         .add();
 }
 
-Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand) {
+Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
     const SmtpTimeouts& timeouts = parts_.settings->timeouts;
     Attempt attempt;
     attempt.mx = endpoint.host;
     attempt.ip = endpoint.address.ip();
     attempt.started = parts_.reactor.wall();
     const Instant start = parts_.reactor.now();
-    auto stream =
-        co_await dial(parts_.reactor, endpoint.address, nullptr, start + timeouts.connect);
+    const SourceSettings& from = way->path->from;
+    auto stream = co_await dial(parts_.reactor, endpoint.address,
+                                from.address ? &*from.address : nullptr, start + timeouts.connect);
     if (!stream) {
         attempt.verdict = verdict_of_dial(stream.error());
         co_return std::unexpected(std::move(attempt));
@@ -191,16 +218,17 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     const auto listed = open_streams_.insert(open_streams_.end(), connection->stream.get());
     using Line = Introduction::Line;
     const bool unheard = endpoint.address.is_loopback() || policy_.limits.tls == TlsPolicy::none;
-    auto introduced = co_await engine::introduce({.session = connection->session.get(),
-                                                  .ehlo_name = parts_.settings->node_name,
-                                                  .tls_first = host.tls_first,
-                                                  .tls = {.context = parts_.tls.context,
-                                                          .sessions = &parts_.tls.sessions,
-                                                          .worker = &parts_.tls.worker,
-                                                          .host = std::move(host.name),
-                                                          .demand = std::move(demand)},
-                                                  .credentials = policy_.credentials,
-                                                  .line = unheard ? Line::closed : Line::open});
+    auto introduced = co_await engine::introduce(
+        {.session = connection->session.get(),
+         .ehlo_name = from.ehlo.empty() ? parts_.settings->node_name : from.ehlo,
+         .tls_first = host.tls_first,
+         .tls = {.context = parts_.tls.context,
+                 .sessions = &parts_.tls.sessions,
+                 .worker = &parts_.tls.worker,
+                 .host = std::move(host.name),
+                 .demand = std::move(demand)},
+         .credentials = policy_.credentials,
+         .line = unheard ? Line::closed : Line::open});
     open_streams_.erase(listed);
     greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
     count_handshake(*connection, introduced);
@@ -219,33 +247,58 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     co_return connection;
 }
 
-/// No host took a connection. While others of the site work, that only slows down how many there
-/// are; when none does, what waits here is put off with the reason.
-void Site::not_opened(Attempt attempt) {
+/// No host took a connection. While others of the site work, or another source may fare better,
+/// that only slows down how many there are; else what waits here is put off with the reason.
+void Site::not_opened(Attempt attempt, Way* way) {
+    const Instant now = parts_.reactor.now();
+    const Verdict& verdict = attempt.verdict;
+    Path& path = *way->path;
+    way->why = verdict.reply.text;
+    automate(verdict, attempt.mx, path);
+    const bool greeted = verdict.stage == Stage::banner || verdict.stage == Stage::ehlo;
+    if (greeted && path.open > 0 &&
+        parts_.settings->bounce_rules->classify(verdict, attempt.mx) == BounceClass::throttled) {
+        if (path.tempo.connection_refused(path.open, now)) {
+            metrics::log::info("site.connections_learned", {{"site", policy_.site},
+                                                            {"source", path.from.name},
+                                                            {"mx", attempt.mx},
+                                                            {"reply", verdict.reply.text},
+                                                            {"connections", path.open}});
+        }
+        way->hold_until = std::max(way->hold_until, now + hold_first);
+        return;
+    }
     // Connections that were dialled together fail together: that is one failure of the host, or a
     // short outage would be answered with the longest hold.
-    const Instant now = parts_.reactor.now();
-    if (now >= hold_until_) {
-        ++failures_in_a_row_;
-        hold_until_ =
+    if (now >= way->hold_until) {
+        ++way->failures_in_a_row;
+        way->hold_until =
             now + std::min<std::chrono::seconds>(
-                      hold_first * (1u << std::min(failures_in_a_row_ - 1, 6u)), hold_last);
+                      hold_first * (1u << std::min(way->failures_in_a_row - 1, 6u)), hold_last);
     }
-    if (draining_) return;
-    if (live_ == 1) {  // this one was the last
-        attempt.site = policy_.site;
-        attempt.provider = policy_.provider;
-        metrics::log::info(
-            "site.unreachable",
-            {{"site", policy_.site},
-             {"mx", attempt.mx},
-             {"stage", to_string(attempt.verdict.stage)},
-             {"code", attempt.verdict.reply.code},
-             {"reply", attempt.verdict.reply.text},
-             {"deferred", ready_.size()},
-             {"next_in", std::chrono::ceil<std::chrono::seconds>(hold_until_ - now)}});
-        for (Loan& loan : ready_.take_all()) loan.settle(attempt);
-    }
+    const bool others = std::ranges::any_of(
+        ways_, [&](const Way& other) { return now >= other.hold_until && !rests(*other.path); });
+    if (draining_ || live_ > 1 || others) return;
+    attempt.source = path.from.name;
+    put_off(std::move(attempt));
+}
+
+void Site::put_off(Attempt attempt) {
+    attempt.site = policy_.site;
+    attempt.provider = policy_.provider;
+    Instant next = Instant::max();
+    for (const Way& way : ways_) next = std::min(next, way.hold_until);
+    metrics::log::info(
+        "site.unreachable",
+        {{"site", policy_.site},
+         {"source", attempt.source},
+         {"mx", attempt.mx},
+         {"stage", to_string(attempt.verdict.stage)},
+         {"code", attempt.verdict.reply.code},
+         {"reply", attempt.verdict.reply.text},
+         {"deferred", ready_.size()},
+         {"next_in", std::chrono::ceil<std::chrono::seconds>(next - parts_.reactor.now())}});
+    for (Loan& loan : ready_.take_all()) loan.settle(attempt);
 }
 
 }  // namespace engine

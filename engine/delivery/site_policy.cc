@@ -25,13 +25,34 @@ TlsDemand demand_of(TlsPolicy setting) {
     return {};
 }
 
-bool belongs_to(const Provider& provider, const Route& route) {
-    return std::ranges::all_of(route.hosts, [&](const MxHost& host) {
-        return std::ranges::any_of(provider.mx_suffix, [&](const std::string& suffix) {
-            const bool whole_name = suffix.starts_with('.') && host.name == suffix.substr(1);
-            return whole_name || host.name.ends_with(suffix);
-        });
-    });
+/// Octets of the name's longest end that the provider has; 0: none fits.
+size_t fit(const Provider& provider, const std::string& host) {
+    size_t longest = 0;
+    for (const std::string& suffix : provider.mx_suffix) {
+        const bool whole_name = suffix.starts_with('.') && host == suffix.substr(1);
+        if (whole_name || host.ends_with(suffix)) longest = std::max(longest, suffix.size());
+    }
+    return longest;
+}
+
+/// Of all hosts together: the worst of them.
+size_t fit(const Provider& provider, const Route& route) {
+    size_t worst = SIZE_MAX;
+    for (const MxHost& host : route.hosts) worst = std::min(worst, fit(provider, host.name));
+    return worst == SIZE_MAX ? 0 : worst;
+}
+
+const Provider* provider_of(const Settings& settings, const Route& route) {
+    const Provider* best = nullptr;
+    size_t best_fit = 0;
+    for (const Provider& provider : settings.providers) {
+        const size_t fits = fit(provider, route);
+        if (fits > best_fit) {
+            best = &provider;
+            best_fit = fits;
+        }
+    }
+    return best;
 }
 
 /// "host:port", "[ip]:port", or either without a port; with or without "smtps://".
@@ -54,17 +75,14 @@ MxHost split_host(std::string_view text, uint16_t default_port) {
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route) {
     SitePolicy policy{route.site, "default", settings.limits, {}, nullptr};
-    const auto provider = std::ranges::find_if(settings.providers, [&](const Provider& candidate) {
-        return belongs_to(candidate, route);
-    });
-    if (provider != settings.providers.end()) {
+    if (const Provider* provider = provider_of(settings, route)) {
         policy.provider = provider->name;
-        policy.limits = provider->limits;
+        provider->limits.lie_on(policy.limits);
     }
     const DomainSettings* own = is_detour(route.site) ? nullptr : settings_for(settings, domain);
     if (own) {
         policy.site = "domain:" + own->name;
-        policy.limits = own->limits;
+        own->limits.lie_on(policy.limits);
         policy.credentials = own->credentials;
     }
     policy.tls = demand_of(policy.limits.tls);

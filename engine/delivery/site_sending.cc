@@ -21,28 +21,29 @@ namespace {
 /// Between looks for free slots in the journal of what is in doubt: so many are taken only while
 /// the store does not keep up with outcomes.
 constexpr auto journal_look = std::chrono::milliseconds(10);
-
-Instant::duration gap_at(double rate_per_second) {
-    return std::chrono::duration_cast<Instant::duration>(
-        std::chrono::duration<double>(1 / rate_per_second));
-}
+constexpr auto look_again_at_rate = std::chrono::seconds(1);
 
 }  // namespace
 
-Task<> Site::run_connection(std::shared_ptr<const Route> route) {
+Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
     Opened opened;
     {
         const Counted connecting(connecting_);
-        opened = co_await open(std::move(route));
+        const Counted of_way(way->connecting);
+        opened = co_await open(std::move(route), way);
     }
     if (!opened) {
         open_failed_.add();
-        not_opened(std::move(opened.error()));
+        not_opened(std::move(opened.error()), way);
         co_return;
     }
     opened_.add();
-    failures_in_a_row_ = 0;
+    way->failures_in_a_row = 0;
     Connection& connection = **opened;
+    connection.way = way;
+    Path& path = *way->path;
+    const Counted open(path.open);
+    path.tempo.connected(path.open, parts_.reactor.now());
     const auto listed = open_streams_.insert(open_streams_.end(), connection.stream.get());
     co_await serve(connection);
     open_streams_.erase(listed);
@@ -100,19 +101,22 @@ bool Site::Feed::may_pull() const {
 
 /// Whether this connection ends here, because mail of another demand has none.
 bool Site::Feed::gives_way() {
+    leaves_ |= connection_.one_too_many || site_.rests(*connection_.way->path);
     if (!leaves_ && sent_ >= mails_before_giving_way)
-        leaves_ = site_.budget_->gives_way(site_, SiteBudget::Between::mails);
+        leaves_ = site_.budget_->gives_way(site_, connection_.way->path->source,
+                                           SiteBudget::Between::mails);
     return leaves_;
 }
 
-/// True when the rate, and what hosts said of our speed, let a message go now.
+/// True when the path lets a message begin now.
 bool Site::Feed::hold_slot() {
-    const double rate = site_.policy_.limits.rate_per_second;
+    Path& path = *connection_.way->path;
     const Instant now = site_.parts_.reactor.now();
-    if (now < site_.budget_->throttle.until()) return false;
-    if (holds_slot_ || rate <= 0) return true;
-    if (now < site_.budget_->next_send) return false;
-    site_.budget_->next_send = now + gap_at(rate);
+    if (now < path.tempo.hold_until()) holds_slot_ = false;  // it was had before a complaint
+    if (holds_slot_) return true;
+    if (site_.rests(path) || !path.line.empty()) return false;
+    if (now < path.next_message(site_.policy_.limits)) return false;
+    site_.begin_message(path);
     return holds_slot_ = true;
 }
 
@@ -136,14 +140,14 @@ std::optional<Mail> Site::Feed::take() {
 }
 
 Task<bool> Site::Feed::wait() {
-    const Instant deadline = site_.parts_.reactor.now() + site_.parts_.settings->idle;
+    const Instant deadline = site_.parts_.reactor.now() + site_.policy_.limits.idle;
     for (;;) {
         if (site_.draining_ || (leaves_ && !draft_)) co_return false;
-        if (!draft_ && !co_await site_.work_before(deadline)) co_return false;
+        // What is drafted goes back to its place, for another source.
+        if (site_.rests(*connection_.way->path)) co_return false;
+        if (!draft_ && !co_await site_.work_before(connection_, deadline)) co_return false;
         if (!hold_slot()) {
-            co_await site_.wait_for_throttle();
-            if (!holds_slot_) co_await site_.wait_for_rate();
-            holds_slot_ = true;
+            holds_slot_ = co_await site_.wait_for_message(*connection_.way->path);
             continue;
         }
         prepare();
@@ -224,37 +228,46 @@ Task<> Site::serve(Connection& connection) {
 
 /// Waits for a loan. False: none came in time, we stop, or the connection's place is needed for
 /// mail that it may not carry.
-Task<bool> Site::work_before(Instant deadline) {
+Task<bool> Site::work_before(const Connection& connection, Instant deadline) {
     if (ready_.empty() && !draining_) {
         const Counted idle(idle_);
         idle_gauge_.add(1);
-        while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
-               !budget_->gives_way(*this, SiteBudget::Between::nothing))
+        while (
+            ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
+            !budget_->gives_way(*this, connection.way->path->source, SiteBudget::Between::nothing))
             co_await work_.wait_until(deadline);
         idle_gauge_.add(-1);
     }
     co_return !ready_.empty() && !draining_;
 }
 
-/// A connection that waits here also keeps others from being opened.
-Task<> Site::wait_for_throttle() {
-    if (parts_.reactor.now() >= budget_->throttle.until()) co_return;
-    const Counted pacing(pacing_);
-    while (!draining_ && parts_.reactor.now() < budget_->throttle.until())
-        co_await timer_.wait_until(budget_->throttle.until());
-}
-
-Task<> Site::wait_for_rate() {
-    if (policy_.limits.rate_per_second <= 0) co_return;
-    const Instant slot = std::max(parts_.reactor.now(), budget_->next_send);
-    budget_->next_send = slot + gap_at(policy_.limits.rate_per_second);
-    const Counted pacing(pacing_);
-    while (!draining_ && parts_.reactor.now() < slot) co_await timer_.wait_until(slot);
+/// Waits until a message may begin on the path, and takes that moment. Connections wait in line, so
+/// only the first one has a timer; it looks again when the rate changes under it. False: we stop.
+Task<bool> Site::wait_for_message(Path& path) {
+    Signal turn(parts_.reactor);
+    const auto place = path.line.insert(path.line.end(), &turn);
+    bool has_it = false;
+    while (!draining_ && !has_it && !rests(path)) {
+        const Instant now = parts_.reactor.now();
+        if (place != path.line.begin()) {
+            co_await turn.wait();
+        } else if (const Instant next = path.next_message(policy_.limits); now < next) {
+            // Not in one sleep: a rate that was slow a moment ago may be fast now.
+            co_await turn.wait_until(std::min(next, now + look_again_at_rate));
+        } else {
+            begin_message(path);
+            has_it = true;
+        }
+    }
+    path.line.erase(place);
+    if (!path.line.empty()) path.line.front()->notify_all();
+    co_return has_it;
 }
 
 /// The next loans that share a mail, at most `most` (0: no limit of the host).
 std::vector<Loan> Site::pull(size_t most) {
-    most = most == 0 ? recipients_per_transaction : std::min(most, recipients_per_transaction);
+    const size_t set = policy_.limits.recipients_per_transaction;
+    most = most == 0 ? set : std::min(most, set);
     std::vector<Loan> loans;
     const WallTime now = parts_.reactor.wall();
     while (auto loan = ready_.pop()) {

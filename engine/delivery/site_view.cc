@@ -12,24 +12,26 @@ SiteView Site::view() const {
                   .busy = busy_,
                   .idle = idle_,
                   .opening = connecting_,
-                  .open = budget_->live,
                   .connections_max = limits.connections,
                   .messages_per_connection = limits.messages_per_connection,
                   .rate_per_second = limits.rate_per_second};
     const Instant now = parts_.reactor.now();
-    const auto until = [&](std::string_view what, Instant end) {
-        view.limit = what;
-        view.limited_for = std::chrono::ceil<std::chrono::milliseconds>(end - now);
-    };
-    // The sternest first; a limit that nothing waits for holds nothing back.
-    if (budget_->throttle.until() > now) {
-        until("reply", budget_->throttle.until());
-    } else if (hold_until_ > now) {
-        until("unreachable", hold_until_);
-    } else if (pacing_ > 0 && limits.rate_per_second > 0) {
-        until("rate", std::max(budget_->next_send, now));
-    } else if (!ready_.empty() && limits.connections > 0 && budget_->live >= limits.connections) {
-        view.limit = "connections";
+    for (const auto& path : budget_->paths()) {
+        view.open += path->live;
+        const Tempo::Learned learned = path->tempo.learned();
+        view.paths.push_back({.source = path->from.name,
+                              .open = path->live,
+                              .learned_rate = learned.rate,
+                              .learned_connections = learned.connections});
+    }
+    if (const auto held = binding()) {
+        view.limit = held->limit;
+        view.limit_origin = held->origin;
+        view.limit_reason = held->reason;
+        if (held->until != Instant::max()) {
+            view.limited_for = std::chrono::ceil<std::chrono::milliseconds>(
+                std::max(held->until - now, Instant::duration{}));
+        }
     }
     return view;
 }

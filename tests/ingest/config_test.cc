@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "ingest/setting.h"
@@ -62,7 +63,7 @@ TEST(Config, HasTheSameDefaultsAsTheEngine) {
     EXPECT_EQ(got.timeouts.data, wanted.timeouts.data);
     EXPECT_EQ(got.timeouts.body, wanted.timeouts.body);
     EXPECT_EQ(got.timeouts.final, wanted.timeouts.final);
-    EXPECT_EQ(got.idle, wanted.idle);
+    EXPECT_EQ(got.limits.idle, wanted.limits.idle);
     EXPECT_EQ(got.expires, wanted.expires);
     EXPECT_EQ(got.memory_bytes, wanted.memory_bytes);
     EXPECT_EQ(got.queue_bytes_max, wanted.queue_bytes_max);
@@ -115,11 +116,20 @@ TEST(Config, GivesProvidersAndDomainsTheLimitsThatTheyDoNotSet) {
     ASSERT_EQ(config.delivery.providers.size(), 1);
     const auto& google = config.delivery.providers[0];
     EXPECT_THAT(google.mx_suffix, ElementsAre(".google.com", ".googlemail.com"));
-    EXPECT_EQ(google.limits, (engine::Limits{5, 7, 0}));
+    engine::Limits limits = config.delivery.limits;
+    google.limits.lie_on(limits);
+    EXPECT_EQ(limits.connections, 5);
+    EXPECT_EQ(limits.messages_per_connection, 7);
+    EXPECT_EQ(limits.origin(engine::LimitKey::connections), "t.toml:5");
+    EXPECT_EQ(limits.origin(engine::LimitKey::messages_per_connection), "t.toml:11");
+    EXPECT_EQ(limits.origin(engine::LimitKey::rate), "") << "a default";
     ASSERT_EQ(config.delivery.domains.size(), 1);
     EXPECT_EQ(config.delivery.domains[0].name, "internal.example.com");
     EXPECT_EQ(config.delivery.domains[0].route.size(), 3);
-    EXPECT_EQ(config.delivery.domains[0].limits, (engine::Limits{20, 7, 10}));
+    config.delivery.domains[0].limits.lie_on(limits);
+    EXPECT_EQ(limits.connections, 5) << "of the layer below";
+    EXPECT_EQ(limits.rate_per_second, 10);
+    EXPECT_EQ(limits.origin(engine::LimitKey::rate), "t.toml:9");
 }
 
 TEST(Config, SaysWhereEachValueComesFrom) {
@@ -186,7 +196,7 @@ TEST(Config, TlsComesFromDeliveryUnlessAGroupOrADomainHasItsOwn) {
         tls = "20s")")
                                      .delivery;
     EXPECT_EQ(got.limits.tls, engine::TlsPolicy::required);
-    EXPECT_EQ(got.providers[0].limits.tls, engine::TlsPolicy::required);
+    EXPECT_EQ(got.providers[0].limits.tls, std::nullopt) << "that of the layer below";
     EXPECT_EQ(got.providers[1].limits.tls, engine::TlsPolicy::none);
     EXPECT_EQ(got.domains[0].limits.tls, engine::TlsPolicy::verified);
     EXPECT_EQ(got.tls_least, engine::TlsVersion::tls13);
@@ -245,11 +255,87 @@ TEST(ConfigErrors, SayWhatIsWrongWithALogIn) {
     EXPECT_THAT(problem(relay("auth_user = \"a b\"")), HasSubstr("is no name to log in with"));
 }
 
-TEST(ConfigErrors, SayThatAKeyComesInALaterVersion) {
-    for (const char* section : {"source", "pool"}) {
-        EXPECT_THAT(problem(std::string("[[") + section + "]]\nname = \"x\""),
-                    HasSubstr("not in this version"));
+TEST(Config, ReadsSourcesAndPools) {
+    const Config none = good("");
+    EXPECT_EQ(none.delivery.pool_of("default").sources.size(), 1) << "the system's choice";
+    const std::string sources = R"(
+        [[source]]
+        name = "ip1"
+        address = "192.0.2.10"
+        ehlo = "out1.example.com"
+        [[source]]
+        name = "ip2"
+        address = "2001:db8::2"
+        weight = 3
+    )";
+    const Config config = good(sources + "[[pool]]\nname = \"news\"\nsources = [\"ip2\"]\n");
+    ASSERT_EQ(config.delivery.sources.size(), 2);
+    EXPECT_EQ(config.delivery.sources[0].address->ip(), "192.0.2.10");
+    EXPECT_EQ(config.delivery.sources[1].weight, 3);
+    EXPECT_THAT(config.delivery.pool_of("default").sources, ElementsAre(0, 1)) << "all of them";
+    EXPECT_THAT(config.delivery.pool_of("news").sources, ElementsAre(1));
+    EXPECT_EQ(config.delivery.find_pool("other"), nullptr);
+    EXPECT_THAT(problem(sources + "[[pool]]\nname = \"news\"\nsources = [\"ip3\"]\n"),
+                HasSubstr("t.toml:12:1: [[pool]] news: there is no [[source]] ip3"));
+    EXPECT_THAT(problem("[[source]]\nname = \"x\"\naddress = \"localhost\""),
+                HasSubstr("is no address"));
+}
+
+TEST(Config, LetsEntriesChangeThoseOfAFileOfProvidersKeyByKey) {
+    const std::string file = file_with(
+        "[[provider]]\nname = \"google\"\nmx_suffix = [\".google.com\"]\n"
+        "connections = 5\nrate = \"10/s\"\n");
+    const Config config = good("[delivery]\nprovider_files = [\"" + file +
+                               "\"]\n[[provider]]\nname = \"google\"\nrate = \"20/s\"\n");
+    ASSERT_EQ(config.delivery.providers.size(), 1);
+    const engine::LimitLayer& limits = config.delivery.providers[0].limits;
+    EXPECT_EQ(limits.connections, 5);
+    EXPECT_EQ(limits.rate_per_second, 20);
+    EXPECT_EQ(limits.origins[static_cast<size_t>(engine::LimitKey::connections)], file + ":4");
+    EXPECT_THAT(problem("[delivery]\nprovider_files = [\"/nowhere.toml\"]"),
+                HasSubstr("provider_files names it"));
+    std::ofstream(file) << "[delivery]\nrate = \"1/s\"\n";
+    EXPECT_THAT(problem("[delivery]\nprovider_files = [\"" + file + "\"]"),
+                HasSubstr("only [[provider]] and [[automation]] belong there"));
+}
+
+TEST(Config, ReadsTheFilesOfProvidersThatItShips) {
+    const Config config = good("[delivery]\nprovider_files = [\"" SLUICE_SOURCE_DIR
+                               "/deploy/providers/consumer.toml\"]\n");
+    EXPECT_GE(config.delivery.providers.size(), 8);
+    for (const engine::AutomationRule& rule : config.delivery.automation) {
+        const auto named =
+            std::ranges::find(config.delivery.providers, rule.provider, &engine::Provider::name);
+        EXPECT_NE(named, config.delivery.providers.end()) << rule.name;
     }
+}
+
+TEST(Config, ReadsWarmupAndAutomation) {
+    const Config config = good(R"(
+        [[source]]
+        name = "new"
+        warmup_begins = "2026-11-22"
+        warmup = "50 100"
+        [[automation]]
+        name = "listed"
+        match = "block ?list"
+        count = 3
+        action = "suspend"
+        duration = "2h"
+    )");
+    EXPECT_THAT(config.delivery.sources.at(0).warmup->messages, ElementsAre(50, 100));
+    const engine::AutomationRule& rule = config.delivery.automation.at(0);
+    EXPECT_EQ(rule.action, engine::AutomationRule::Action::suspend);
+    EXPECT_EQ(rule.count, 3);
+    EXPECT_EQ(rule.duration, 2h);
+    EXPECT_EQ(rule.origin, "t.toml:6");
+    EXPECT_THAT(problem("[[automation]]\nname = \"x\"\naction = \"slow\""),
+                HasSubstr("has neither class nor match"));
+    EXPECT_THAT(problem("[[source]]\nname = \"x\"\nwarmup = \"1 2\""),
+                HasSubstr("warmup and warmup_begins go together"));
+    EXPECT_THAT(
+        problem("[[source]]\nname = \"x\"\nwarmup = \"1, 2\"\nwarmup_begins = \"2026-11-22\""),
+        HasSubstr("with a blank between"));
 }
 
 TEST(Config, GivesTenantsTheirWeights) {

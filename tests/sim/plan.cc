@@ -41,7 +41,7 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
                           .body = 20s,
                           .final = 30s,
                           .quit = 5s};
-    settings->idle = milliseconds(1000 + world.draw(20'000));
+    settings->limits.idle = milliseconds(1000 + world.draw(20'000));
     settings->retry_schedule = {5s, 15s, 40s};
     settings->expires = 10min;
     settings->memory_bytes = world.chance(0.4) ? 64 << 10 : 64 << 20;  // small: windows of 16
@@ -70,10 +70,10 @@ void draw_hosts(Plan& plan, World& world, Book& book, Weather weather) {
         }
         // Half of the groups have limits of their own.
         if (world.chance(0.5)) continue;
-        engine::Limits limits = plan.settings->limits;
-        limits.connections = static_cast<uint32_t>(1 + world.draw(6));
-        plan.settings->providers.push_back({group, {fmt::format(".{}.test", group)}, limits});
-        plan.limits[group] = limits.connections;
+        const auto connections = static_cast<uint32_t>(1 + world.draw(6));
+        plan.settings->providers.push_back(
+            {group, {fmt::format(".{}.test", group)}, {.connections = connections}});
+        plan.limits[group] = connections;
     }
 }
 

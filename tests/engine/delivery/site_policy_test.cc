@@ -39,6 +39,26 @@ TEST(SitePolicy, ADomainWithSettingsIsASiteOfItsOwn) {
     EXPECT_EQ(policy.limits.connections, 2u);
 }
 
+TEST(SitePolicy, LayersLieOnEachOtherKeyByKey) {
+    Settings s = settings();
+    s.limits.rate_per_second = 100;
+    s.providers[0].limits.messages_per_connection = 50;
+    s.domains.push_back({.name = "x.test", .limits = {.connections = 2}});
+    const SitePolicy policy = policy_for(s, "x.test", route({"a.google.com"}));
+    EXPECT_EQ(policy.provider, "google");
+    EXPECT_EQ(policy.limits.rate_per_second, 100);
+    EXPECT_EQ(policy.limits.messages_per_connection, 50u);
+    EXPECT_EQ(policy.limits.connections, 2u);
+}
+
+TEST(SitePolicy, TheLongestSuffixThatFitsSaysWhoseHostsTheyAre) {
+    Settings s = settings();
+    s.providers.push_back({"workspace", {".smtp.google.com"}, {.connections = 7}});
+    EXPECT_EQ(policy_for(s, "x.test", route({"a.smtp.google.com"})).provider, "workspace");
+    EXPECT_EQ(policy_for(s, "x.test", route({"a.smtp.google.com", "b.google.com"})).provider,
+              "google");
+}
+
 TEST(SitePolicy, AFixedRouteKeepsItsOrderAndPorts) {
     const auto fixed = fixed_route(settings().domains[0], 25);
     ASSERT_EQ(fixed->hosts.size(), 3u);

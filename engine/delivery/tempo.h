@@ -1,4 +1,4 @@
-// Pace: what a receiver takes of one path, learned from its answers as congestion control learns a
+// Tempo: what a receiver takes of one path, learned from its answers as congestion control learns a
 // line. One mechanism for going slower, for coming back, and for finding out whether there is more:
 // - messages a second: unlimited until the receiver complains, then what it has been taking; cut by
 //   a part on each further complaint, back towards what was good within seconds, and from there up
@@ -18,7 +18,7 @@
 
 namespace engine {
 
-class Pace {
+class Tempo {
   public:
     using Milliseconds = std::chrono::milliseconds;
     static constexpr double unlimited = std::numeric_limits<double>::infinity();
@@ -34,8 +34,8 @@ class Pace {
         bool operator==(const Learned&) const = default;
     };
 
-    Pace() = default;
-    Pace(const Learned& from, Instant now);
+    Tempo() = default;
+    Tempo(const Learned& from, Instant now);
 
     double rate() const { return rate_; }
     /// No message begins before.
@@ -45,6 +45,9 @@ class Pace {
     /// A message that had begun at `began` met a complaint about our speed. Those from before the
     /// last cut tell nothing new. True: this was a cut.
     bool refused(Instant began, Instant now);
+
+    /// Half of what was taken lately, and no faster before `until`: somebody wants it so.
+    void slow(Instant now, Instant until);
 
     /// At a time; SIZE_MAX: no limit is known.
     size_t connections(Instant now) const;
@@ -60,12 +63,15 @@ class Pace {
     /// Messages taken lately.
     class Meter {
       public:
+        static constexpr int64_t slots = 16;
         void add(Instant now);
-        double per_second(Instant now) const;
+        /// Over so many slots, or as long as there was anything; over a second at least.
+        double per_second(Instant now, int64_t over = slots) const;
+        static constexpr int64_t second = 4;  // slots
 
       private:
         static constexpr std::chrono::milliseconds slot{250};
-        static constexpr int64_t slots = 16;
+
         void turn_to(int64_t index);
         std::array<uint32_t, slots> counts_{};
         int64_t last_ = 0, first_ = -1;
@@ -75,9 +81,10 @@ class Pace {
     double rate_ = unlimited;
     double good_ = 0;  // the rate that was fine before the last complaint
     Meter meter_;
-    Instant cut_at_{}, grown_at_{}, hold_until_{};
+    Instant cut_at_{}, grown_at_{}, hold_until_{}, grows_from_{};
     Milliseconds hold_{};
     bool taken_since_cut_ = true;
+    bool searching_ = false;  // the rate is a guess: it doubles each second until a complaint
     size_t connections_ = SIZE_MAX;
     Instant probe_at_ = Instant::max();
     Milliseconds probe_every_ = probe_first;

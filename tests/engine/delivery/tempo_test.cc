@@ -1,4 +1,4 @@
-#include "engine/delivery/pace.h"
+#include "engine/delivery/tempo.h"
 
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ struct Receiver {
 /// A sender with mail without end and up to 20 connections, each with one message on the way.
 class Sender {
   public:
-    explicit Sender(Receiver& receiver, Pace pace = {}) : pace(pace), receiver_(receiver) {}
+    explicit Sender(Receiver& receiver, Tempo tempo = {}) : tempo(tempo), receiver_(receiver) {}
 
     struct Counts {
         int taken = 0, refused = 0, connections_refused = 0;
@@ -44,7 +44,7 @@ class Sender {
             for (; !on_the_way_.empty() && on_the_way_.front().answer <= now;
                  on_the_way_.pop_front())
                 answer(counts, on_the_way_.front());
-            while (on_the_way_.size() < open && now >= pace.hold_until() && now >= last_ + gap()) {
+            while (on_the_way_.size() < open && now >= tempo.hold_until() && now >= last_ + gap()) {
                 last_ = now;
                 on_the_way_.push_back({now, now + round_trip, receiver_.takes(now)});
             }
@@ -52,7 +52,7 @@ class Sender {
         return counts;
     }
 
-    Pace pace;
+    Tempo tempo;
     size_t open = 0;
     Instant now{1h};
     std::chrono::milliseconds round_trip{20};
@@ -64,25 +64,25 @@ class Sender {
     };
     Instant::duration gap() const {
         return std::chrono::duration_cast<Instant::duration>(
-            std::chrono::duration<double>(1 / pace.rate()));
+            std::chrono::duration<double>(1 / tempo.rate()));
     }
     void connect(Counts& counts) {
-        while (open < std::min<size_t>(20, pace.connections(now)) && now >= connect_after_) {
+        while (open < std::min<size_t>(20, tempo.connections(now)) && now >= connect_after_) {
             if (open < receiver_.connections) {
-                pace.connected(++open, now);
+                tempo.connected(++open, now);
                 continue;
             }
             ++counts.connections_refused;
-            pace.connection_refused(open, now);
+            tempo.connection_refused(open, now);
             connect_after_ = now + 1s;
         }
     }
     void answer(Counts& counts, const Message& message) {
         ++(message.taken ? counts.taken : counts.refused);
         if (message.taken)
-            pace.taken(now);
+            tempo.taken(now);
         else
-            pace.refused(message.began, now);
+            tempo.refused(message.began, now);
     }
 
     Receiver& receiver_;
@@ -91,7 +91,7 @@ class Sender {
 };
 
 // The receiver of issue 5, as hard as it can be: no more than a tenth of a second's worth at once.
-TEST(Pace, UsesWhatAReceiverTakesAndIsRarelyRefusedAfterAMinute) {
+TEST(Tempo, UsesWhatAReceiverTakesAndIsRarelyRefusedAfterAMinute) {
     for (const auto round_trip : {1ms, 20ms, 200ms}) {
         Receiver receiver;
         Sender sender(receiver);
@@ -112,7 +112,7 @@ TEST(Pace, UsesWhatAReceiverTakesAndIsRarelyRefusedAfterAMinute) {
     }
 }
 
-TEST(Pace, FollowsAReceiverWhoseLimitChanges) {
+TEST(Tempo, FollowsAReceiverWhoseLimitChanges) {
     Receiver receiver;
     Sender sender(receiver);
     sender.run(60s);
@@ -130,7 +130,7 @@ TEST(Pace, FollowsAReceiverWhoseLimitChanges) {
     EXPECT_GT(sender.open, 5u);
 }
 
-TEST(Pace, LeavesAReceiverAloneThatTakesNothingForAWhile) {
+TEST(Tempo, LeavesAReceiverAloneThatTakesNothingForAWhile) {
     Receiver receiver;
     Sender sender(receiver);
     sender.run(60s);
@@ -143,29 +143,40 @@ TEST(Pace, LeavesAReceiverAloneThatTakesNothingForAWhile) {
         << "and it is as before once it takes mail again";
 }
 
-TEST(Pace, TakesWhatManyMessagesHearAtOnceForOneComplaint) {
-    Pace pace;
+TEST(Tempo, TakesWhatManyMessagesHearAtOnceForOneComplaint) {
+    Tempo tempo;
     const Instant now{1h};
-    for (int i = 0; i < 100; ++i) pace.taken(now + i * 10ms);
-    EXPECT_TRUE(pace.refused(now + 900ms, now + 1s));
-    const double rate = pace.rate();
-    EXPECT_FALSE(pace.refused(now + 990ms, now + 1010ms));
-    EXPECT_EQ(pace.rate(), rate);
+    for (int i = 0; i < 100; ++i) tempo.taken(now + i * 10ms);
+    EXPECT_TRUE(tempo.refused(now + 900ms, now + 1s));
+    const double rate = tempo.rate();
+    EXPECT_FALSE(tempo.refused(now + 990ms, now + 1010ms));
+    EXPECT_EQ(tempo.rate(), rate);
 }
 
-TEST(Pace, IsUnlimitedWithoutComplaints) {
-    Pace pace;
-    for (int i = 0; i < 1000; ++i) pace.taken(Instant{1h} + i * 1ms);
-    EXPECT_EQ(pace.rate(), Pace::unlimited);
-    EXPECT_EQ(pace.connections(Instant{2h}), SIZE_MAX);
-    EXPECT_EQ(pace.learned(), Pace::Learned{});
+// A complaint about the very first mail says nothing of what comes later.
+TEST(Tempo, SearchesUpwardsWhenItHasLearnedFromNothing) {
+    Receiver receiver;
+    receiver.tokens = 0;
+    receiver.filled = Instant{1h};
+    Sender sender(receiver);
+    const auto counts = sender.run(10s);
+    EXPECT_GT(counts.taken, 200);
+    EXPECT_LT(counts.refused, 20);
 }
 
-TEST(Pace, GoesOnWhereItWasBeforeARestart) {
+TEST(Tempo, IsUnlimitedWithoutComplaints) {
+    Tempo tempo;
+    for (int i = 0; i < 1000; ++i) tempo.taken(Instant{1h} + i * 1ms);
+    EXPECT_EQ(tempo.rate(), Tempo::unlimited);
+    EXPECT_EQ(tempo.connections(Instant{2h}), SIZE_MAX);
+    EXPECT_EQ(tempo.learned(), Tempo::Learned{});
+}
+
+TEST(Tempo, GoesOnWhereItWasBeforeARestart) {
     Receiver receiver;
     Sender before(receiver);
     before.run(60s);
-    Sender after(receiver, Pace(before.pace.learned(), before.now));
+    Sender after(receiver, Tempo(before.tempo.learned(), before.now));
     after.now = before.now;
     const auto counts = after.run(60s);
     EXPECT_GE(counts.taken, 0.93 * 60 * 50);
@@ -173,25 +184,25 @@ TEST(Pace, GoesOnWhereItWasBeforeARestart) {
     EXPECT_LE(counts.connections_refused, 4);
 }
 
-TEST(Pace, ForgetsALimitThatNobodyHasSpokenOfForHours) {
-    Pace pace;
+TEST(Tempo, ForgetsALimitThatNobodyHasSpokenOfForHours) {
+    Tempo tempo;
     const Instant now{1h};
-    pace.taken(now);
-    EXPECT_TRUE(pace.refused(now, now + 1s));
-    pace.taken(now + Pace::forget_after + 2s);
-    EXPECT_EQ(pace.rate(), Pace::unlimited);
+    tempo.taken(now);
+    EXPECT_TRUE(tempo.refused(now, now + 1s));
+    tempo.taken(now + Tempo::forget_after + 2s);
+    EXPECT_EQ(tempo.rate(), Tempo::unlimited);
 }
 
 // One that we have just closed may still count over there when its successor comes.
-TEST(Pace, OneRefusalBesideFewerConnectionsThanUsualIsNoLimitYet) {
-    Pace pace;
+TEST(Tempo, OneRefusalBesideFewerConnectionsThanUsualIsNoLimitYet) {
+    Tempo tempo;
     const Instant now{1h};
-    EXPECT_TRUE(pace.connection_refused(5, now));
-    EXPECT_FALSE(pace.connection_refused(4, now + 1s));
-    EXPECT_EQ(pace.connections(now + 1s), 5u);
-    EXPECT_TRUE(pace.connection_refused(4, now + 2s));
-    EXPECT_EQ(pace.connections(now + 2s), 4u);
-    EXPECT_EQ(pace.connections(now + 10min), 5u) << "tried again";
+    EXPECT_TRUE(tempo.connection_refused(5, now));
+    EXPECT_FALSE(tempo.connection_refused(4, now + 1s));
+    EXPECT_EQ(tempo.connections(now + 1s), 5u);
+    EXPECT_TRUE(tempo.connection_refused(4, now + 2s));
+    EXPECT_EQ(tempo.connections(now + 2s), 4u);
+    EXPECT_EQ(tempo.connections(now + 10min), 5u) << "tried again";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "engine/delivery/pace.h"
+#include "engine/delivery/tempo.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,13 +8,15 @@ namespace engine {
 
 namespace {
 
-// Chosen by simulation (tests/engine/delivery/pace_test.cc): a receiver with a hard limit gets more
-// than 95% of it and refuses about one in a hundred.
-constexpr double part_left = 0.9;         // of the rate, behind a complaint
-constexpr double good_part = 0.97;        // of a rate that met one: it was fine until there
-constexpr double far_above = 1.25;        // times what is taken: the rate was not what held us back
-constexpr double used_part = 0.7;         // of the rate must be taken before it grows
-constexpr double rate_first = 1;          // when the very first mail meets a complaint
+// Chosen by simulation (tests/engine/delivery/tempo_test.cc): a receiver with a hard limit gets
+// more than 95% of it and refuses about one in a hundred.
+constexpr double part_left = 0.9;       // of the rate, behind a complaint
+constexpr double good_part = 0.97;      // of a rate that met one: it was fine until there
+constexpr double far_above = 1.25;      // times what is taken: the rate was not what held us back
+constexpr double used_searching = 0.4;  // the same while the rate doubles each second
+constexpr double used_part = 0.7;       // of the rate must be taken before it grows
+constexpr double rate_first = 1;        // when the very first mail meets a complaint
+constexpr auto burst_after = std::chrono::seconds(60);
 constexpr double return_seconds = 2;      // time constant of the way back to what was good
 constexpr double gain_first = 0.005;      // a second, beyond what was good
 constexpr double gain_max = 0.05;         // reached in steps of
@@ -26,7 +28,7 @@ double seconds_between(Instant from, Instant to) {
 
 }  // namespace
 
-Pace::Pace(const Learned& from, Instant now) : cut_at_(now), grown_at_(now) {
+Tempo::Tempo(const Learned& from, Instant now) : cut_at_(now), grown_at_(now) {
     if (from.rate > 0) {
         rate_ = std::max(from.rate, rate_min);
         good_ = std::max(from.good, rate_);
@@ -37,7 +39,7 @@ Pace::Pace(const Learned& from, Instant now) : cut_at_(now), grown_at_(now) {
     }
 }
 
-void Pace::Meter::turn_to(int64_t index) {
+void Tempo::Meter::turn_to(int64_t index) {
     if (first_ < 0) first_ = last_ = index;
     if (index - last_ >= slots) counts_.fill(0);
     for (int64_t i = std::max(last_ + 1, index - slots + 1); i <= index; ++i)
@@ -45,25 +47,23 @@ void Pace::Meter::turn_to(int64_t index) {
     last_ = std::max(last_, index);
 }
 
-void Pace::Meter::add(Instant now) {
+void Tempo::Meter::add(Instant now) {
     const int64_t index = now.time_since_epoch() / slot;
     turn_to(index);
     ++counts_[index % slots];
 }
 
-/// Over four seconds, or as long as there was anything; over one second at least, so that a first
-/// burst is not taken for a rate.
-double Pace::Meter::per_second(Instant now) const {
+double Tempo::Meter::per_second(Instant now, int64_t over) const {
     if (first_ < 0) return 0;
     const int64_t index = now.time_since_epoch() / slot;
     uint64_t sum = 0;
-    for (int64_t i = std::max(index - slots + 1, first_); i <= last_; ++i)
+    for (int64_t i = std::max({index - over + 1, last_ - slots + 1, first_}); i <= last_; ++i)
         sum += counts_[i % slots];
-    const int64_t covered = std::min(index - first_ + 1, slots);
-    return static_cast<double>(sum) / std::max(1.0, static_cast<double>(covered) * 0.25);
+    const int64_t covered = std::clamp(index - first_ + 1, second, over);
+    return static_cast<double>(sum) * second / static_cast<double>(covered);
 }
 
-void Pace::taken(Instant now) {
+void Tempo::taken(Instant now) {
     meter_.add(now);
     if (rate_ == unlimited) return;
     if (now >= hold_until_) {
@@ -73,13 +73,19 @@ void Pace::taken(Instant now) {
     grow(now);
 }
 
-void Pace::grow(Instant now) {
+void Tempo::grow(Instant now) {
     const Instant since = std::exchange(grown_at_, now);
     if (now - cut_at_ > forget_after) {
         rate_ = unlimited;
         return;
     }
     const double step = std::clamp(seconds_between(since, now), 0.0, 1.0);
+    if (now < grows_from_) return;
+    if (searching_) {
+        if (meter_.per_second(now, Meter::second) > used_searching * rate_)
+            rate_ *= std::exp2(step);
+        return;
+    }
     if (meter_.per_second(now) < used_part * rate_) return;  // something else holds us back
     if (rate_ < good_) {
         // Towards a little beyond it, or it would never arrive.
@@ -91,19 +97,25 @@ void Pace::grow(Instant now) {
     rate_ += rate_ * gain * step;
 }
 
-bool Pace::refused(Instant began, Instant now) {
+bool Tempo::refused(Instant began, Instant now) {
     if (began < cut_at_ || now < hold_until_) return false;
-    const double taken = meter_.per_second(now);
+    // What grows fast is measured over a short time, or it would look slower than it is.
+    const double taken = meter_.per_second(now, searching_ ? Meter::second : Meter::slots);
     if (!taken_since_cut_) {  // slower did not help: much slower, and a pause
         rate_ = std::max(rate_ / 2, rate_min);
         hold_ = std::clamp(hold_ * 2, hold_first, hold_max);
+        searching_ = false;
     } else if (rate_ > taken * far_above) {
+        // A first burst, or one after a pause, meets the bottom of a bucket and not the rate that
+        // fills it.
+        searching_ = rate_ == unlimited || now - cut_at_ > burst_after;
         rate_ = good_ = std::max(taken * part_left, rate_first);
         hold_ = hold_first;
     } else {
         good_ = std::max(rate_ * good_part, rate_min);
         rate_ = std::max(rate_ * part_left, rate_min);
         hold_ = {};
+        searching_ = false;
     }
     taken_since_cut_ = false;
     cut_at_ = grown_at_ = now;
@@ -111,11 +123,20 @@ bool Pace::refused(Instant began, Instant now) {
     return true;
 }
 
-size_t Pace::connections(Instant now) const {
+void Tempo::slow(Instant now, Instant until) {
+    const double taken = std::max(meter_.per_second(now), rate_min);
+    rate_ = std::max(std::min(rate_, taken) / 2, rate_min);
+    good_ = rate_;
+    searching_ = false;
+    cut_at_ = grown_at_ = now;
+    grows_from_ = until;
+}
+
+size_t Tempo::connections(Instant now) const {
     return connections_ != SIZE_MAX && now >= probe_at_ ? connections_ + 1 : connections_;
 }
 
-void Pace::connected(size_t open, Instant now) {
+void Tempo::connected(size_t open, Instant now) {
     if (connections_ == SIZE_MAX) return;
     if (open >= connections_) refused_once_ = false;
     if (open <= connections_) return;
@@ -124,7 +145,7 @@ void Pace::connected(size_t open, Instant now) {
     probe_at_ = now + probe_every_;
 }
 
-bool Pace::connection_refused(size_t open, Instant now) {
+bool Tempo::connection_refused(size_t open, Instant now) {
     if (connections_ != SIZE_MAX && open >= connections_) {  // the one that was tried
         probe_every_ = std::min(probe_every_ * 2, probe_max);
         probe_at_ = now + probe_every_;
@@ -140,7 +161,7 @@ bool Pace::connection_refused(size_t open, Instant now) {
     return true;
 }
 
-Pace::Learned Pace::learned() const {
+Tempo::Learned Tempo::learned() const {
     Learned learned;
     if (rate_ != unlimited) {
         learned.rate = rate_;

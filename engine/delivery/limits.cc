@@ -1,0 +1,53 @@
+#include "engine/delivery/limits.h"
+
+#include <algorithm>
+
+namespace engine {
+
+namespace {
+
+constexpr std::array<std::string_view, limit_key_count> names{"connections",
+                                                              "connection_rate",
+                                                              "rate",
+                                                              "messages_per_connection",
+                                                              "recipients_per_transaction",
+                                                              "idle",
+                                                              "tls",
+                                                              "depth",
+                                                              "window"};
+
+}  // namespace
+
+std::string_view to_string(LimitKey key) {
+    return names[static_cast<size_t>(key)];
+}
+
+std::optional<LimitKey> parse_limit_key(std::string_view name) {
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<LimitKey>(found - names.begin());
+}
+
+void LimitLayer::lie_on(Limits& below) const {
+    const auto take = [&](LimitKey key, const auto& mine, auto& its) {
+        if (!mine) return;
+        its = *mine;
+        below.origins[static_cast<size_t>(key)] = origins[static_cast<size_t>(key)];
+    };
+    take(LimitKey::connections, connections, below.connections);
+    take(LimitKey::connection_rate, connection_rate_per_second, below.connection_rate_per_second);
+    take(LimitKey::rate, rate_per_second, below.rate_per_second);
+    take(LimitKey::messages_per_connection, messages_per_connection, below.messages_per_connection);
+    take(LimitKey::recipients_per_transaction, recipients_per_transaction,
+         below.recipients_per_transaction);
+    take(LimitKey::idle, idle, below.idle);
+    take(LimitKey::tls, tls, below.tls);
+    take(LimitKey::window, window, below.window);
+    if (!dialogue) return;
+    below.depth = dialogue->depth;
+    below.next = dialogue->next;
+    const auto key = static_cast<size_t>(LimitKey::depth);
+    below.origins[key] = origins[key];
+}
+
+}  // namespace engine

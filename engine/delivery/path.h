@@ -1,0 +1,74 @@
+// Path: one source's way to one site. What is counted here is what the receiver counts against our
+// address: connections, messages, complaints. The Sites of all demands and pools that use the
+// source share it.
+#pragma once
+
+#include <list>
+#include <string>
+#include <string_view>
+
+#include "engine/delivery/automation.h"
+#include "engine/delivery/limits.h"
+#include "engine/delivery/sources.h"
+#include "engine/delivery/tempo.h"
+#include "engine/delivery/warmup.h"
+#include "engine/reactor/signal.h"
+
+namespace engine {
+
+/// What holds a path, or a whole site, back now.
+struct Binding {
+    std::string_view limit;  // a label of metrics: "rate", "connections", "reply", "learned_rate"…
+    Instant until = Instant::max();  // max: until something else happens
+    std::string origin;              // "sluice.toml:12"; empty: no setting
+    std::string reason;              // for people, where there is more to say
+};
+
+/// What is worth keeping of a path over a restart.
+struct PathNotes {
+    Tempo::Learned tempo{};
+    Warmup::Sent sent{};
+    bool operator==(const PathNotes&) const = default;
+};
+
+struct Path {
+    Path(SourceId id, const SourceSettings& settings, const PathNotes& notes, Instant now)
+        : source(id), from(settings), tempo(notes.tempo, now), warmup(notes.sent) {}
+
+    const SourceId source;
+    const SourceSettings& from;  // the settings' own
+    size_t live = 0;             // connections, from the dial to the close
+    size_t open = 0;             // of these: greeted
+    Instant last_message{}, last_connection{};
+    Tempo tempo;
+    Automation automation;
+    Warmup warmup;
+    /// Nothing is begun before: an automation rule, or the day's part of a new source.
+    Instant rest_until{};
+    std::string_view rest_limit;  // "rest" or "warmup"
+    std::string rest_reason, rest_origin;
+    double served = 0;        // messages, divided by the weight
+    std::list<Signal*> line;  // of connections that wait to begin a message, first come
+
+    bool rests(Instant now) const { return now < rest_until; }
+    /// A longer rest that is there already stays.
+    void rest(std::string_view limit, Instant until, std::string reason, std::string origin);
+    PathNotes notes() const {
+        return {tempo.learned(), from.warmup ? warmup.sent() : Warmup::Sent{}};
+    }
+
+    /// The earliest time of the next message.
+    Instant next_message(const Limits& limits) const;
+    /// How many connections may be there now.
+    size_t connections_max(const Limits& limits, Instant now) const;
+    Instant next_connection(const Limits& limits) const;
+    void begin_message(Instant now) {
+        last_message = now;
+        served += 1 / from.weight;
+    }
+    /// What keeps messages from beginning, or connections from being opened.
+    std::optional<Binding> holds_messages(const Limits& limits, Instant now) const;
+    std::optional<Binding> holds_connections(const Limits& limits, Instant now) const;
+};
+
+}  // namespace engine

@@ -1,0 +1,33 @@
+// Where mail leaves from: sources, and the pools of them that jobs choose.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/warmup.h"
+#include "engine/reactor/address.h"
+
+namespace engine {
+
+/// [[source]]
+struct SourceSettings {
+    std::string name;                      // empty: the one that is there when none is configured
+    std::optional<SocketAddress> address;  // of this host, port 0; nullopt: the kernel's choice.
+                                           // With one, only hosts of its family are reached
+    std::string ehlo;                      // empty: the node's name
+    double weight = 1;                     // its part of the connections of its pools
+    std::optional<WarmupPlan> warmup{};    // while it is new
+};
+
+/// Place of a source in Settings::sources.
+using SourceId = uint16_t;
+
+/// [[pool]]
+struct Pool {
+    std::string name;
+    std::vector<SourceId> sources;  // at least one
+};
+
+}  // namespace engine
