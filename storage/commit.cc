@@ -62,6 +62,10 @@ GroupSize size_of(std::span<const Batch> group) {
     return size;
 }
 
+bool writes_queue_rows(std::span<const Batch> group) {
+    return std::ranges::any_of(group, [](const Batch& batch) { return !batch.queues.empty(); });
+}
+
 void raise(std::atomic<uint64_t>& highest, uint64_t value) {
     uint64_t seen = highest.load();
     while (seen < value && !highest.compare_exchange_weak(seen, value)) {
@@ -183,6 +187,8 @@ Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
     const std::vector<UselessContent> useless = state_->take_useless(contents_dropped_max);
     for (const UselessContent& content : useless) writer.drop_content(content);
 
+    std::shared_lock<std::shared_mutex> queue_rows;
+    if (writes_queue_rows(group)) queue_rows = std::shared_lock(state_->queue_rows);
     const uint64_t bytes = writer.batch().GetDataSize();
     Result<void> written =
         bytes <= group_bytes_max

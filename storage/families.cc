@@ -22,8 +22,8 @@ size_t block_cache_bytes(size_t memory_bytes) {
 }
 
 // One busy family must not keep the whole log alive for the quiet ones; also what a start has to
-// replay.
-constexpr size_t wal_bytes_max = 256 * mebibyte;
+// replay, at about 100 MiB/s (README.md).
+constexpr size_t wal_bytes_max = 64 * mebibyte;
 constexpr double bloom_bits_per_key = 10;
 
 enum class Bloom : uint8_t { none, whole_key };

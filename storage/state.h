@@ -9,6 +9,7 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <thread>
 
 #include "storage/event_log.h"
@@ -104,6 +105,8 @@ struct Store::State {
     std::optional<EventLog> events;
     std::atomic<uint64_t> event_floor{1};  // collect() has dropped what is below
     std::optional<LiveJobs> live_jobs;
+
+    std::shared_mutex queue_rows;  // shared by commits that write rows of queues
 
     mutable std::mutex ledger_mutex;
     Ledger ledger;

@@ -18,9 +18,6 @@ namespace storage {
 namespace {
 
 constexpr size_t reserve_max = 4096;  // rows that a caller's limit makes room for beforehand
-// A row of the same queue is usually near; beyond so many steps a seek is cheaper.
-constexpr size_t steps_before_seek = 8;
-constexpr size_t queue_deletes_per_write = 1000;
 
 }  // namespace
 
@@ -67,120 +64,6 @@ Result<std::optional<JobStatus>> Store::job(JobId id) {
     }
     if (!*row || !(*row)->job) return std::nullopt;
     return std::move(**row).status(state_->boot);
-}
-
-Result<std::vector<std::pair<QueueId, QueueInfo>>> Store::queues() {
-    std::vector<std::pair<QueueId, QueueInfo>> named;
-    const auto gaps = read_patiently(*state_->db, state_->family(Family::queue), Family::queue,
-                                     [&](std::string_view key, std::string_view value) {
-                                         const auto id = parse_queue_key(key);
-                                         auto info = read_queue_info(value);
-                                         if (id && info)
-                                             named.emplace_back(*id, std::move(*info));
-                                         else
-                                             state_->tell_unreadable(Family::queue,
-                                                                     bad_record("queue", key).what);
-                                     });
-    for (const Gap& gap : gaps) state_->tell_unreadable(Family::queue, gap.why);
-
-    std::vector<std::pair<QueueId, QueueInfo>> found;
-    rocksdb::WriteBatch empty_ones;
-    const auto delete_empty_ones = [&]() -> Result<void> {
-        if (empty_ones.Count() == 0) return {};
-        auto done = state_->write(empty_ones, "delete empty queues");
-        empty_ones.Clear();
-        return done;
-    };
-    std::optional<Range> rows;
-    const auto begin_at = [&](std::string_view key) {
-        rows.emplace(*state_->db, state_->family(Family::delivery), key, "",
-                     Range::Caching::pass_through);
-    };
-    begin_at("");
-    for (auto& [id, info] : named) {
-        const std::string name = queue_key(id);
-        if (!rows->status().ok()) begin_at(name);  // an iterator that has failed is of no more use
-        for (size_t i = 0; i < steps_before_seek && rows->valid() && rows->key() < name; ++i)
-            rows->next();
-        if (rows->valid() && rows->key() < name) rows->seek(name);
-        if (!rows->status().ok()) begin_at(name);  // the damage may have stood before it
-        const rocksdb::Status status = rows->status();
-        if (!status.ok() && !status.IsCorruption())
-            return std::unexpected(state_->error(status, "read the queues"));
-        if (!status.ok()) state_->tell_unreadable(Family::delivery, status.ToString());
-        // Whether anything waits behind the damage is not known, so the row must stay.
-        if (!status.ok() || (rows->valid() && rows->key().starts_with(name))) {
-            found.emplace_back(id, std::move(info));
-            continue;
-        }
-        empty_ones.Delete(state_->family(Family::queue), name);
-        if (empty_ones.Count() < queue_deletes_per_write) continue;
-        if (auto done = delete_empty_ones(); !done) return std::unexpected(done.error());
-    }
-    if (auto done = delete_empty_ones(); !done) return std::unexpected(done.error());
-    return found;
-}
-
-Result<std::vector<Delivery>> Store::read_queue(QueueId queue, std::optional<DeliveryKey> after,
-                                                size_t limit) {
-    const std::string prefix = queue_key(queue);
-    const std::string end = behind_prefix(prefix);
-    std::string begin = after ? delivery_key(*after) : prefix;
-    std::string last = after ? begin : "";  // no row up to here is wanted
-    std::vector<Delivery> found;
-    found.reserve(std::min(limit, reserve_max));
-    while (true) {
-        Range rows(*state_->db, state_->family(Family::delivery), begin, end);
-        if (rows.valid() && rows.key() == last) rows.next();
-        for (; rows.valid() && found.size() < limit; rows.next()) {
-            last = rows.key();
-            const auto key = parse_delivery_key(last);
-            auto delivery = key ? read_delivery(*key, rows.value()) : std::nullopt;
-            if (delivery)
-                found.push_back(std::move(*delivery));
-            else
-                state_->tell_unreadable(Family::delivery, bad_record("delivery", last).what);
-        }
-        const rocksdb::Status status = rows.status();
-        if (status.ok() || found.size() >= limit) return found;
-        if (!status.IsCorruption()) return std::unexpected(state_->error(status, "read a queue"));
-        state_->tell_unreadable(Family::delivery, status.ToString());
-        begin = readable_from(*state_->db, state_->family(Family::delivery), std::max(begin, last),
-                              end);
-        if (begin == end) return found;
-    }
-}
-
-Result<std::optional<Delivery>> Store::delivery(const DeliveryKey& key) {
-    const std::string row = delivery_key(key);
-    std::string bytes;
-    const auto status = state_->db->Get({}, state_->family(Family::delivery), row, &bytes);
-    if (status.IsNotFound()) return std::nullopt;
-    if (!status.ok()) return std::unexpected(state_->error(status, "read a delivery"));
-    auto delivery = read_delivery(key, bytes);
-    if (!delivery) return std::unexpected(bad_record("delivery", row));
-    return delivery;
-}
-
-Result<std::optional<QueueInfo>> Store::queue(QueueId id) {
-    const std::string row = queue_key(id);
-    std::string bytes;
-    const auto status = state_->db->Get({}, state_->family(Family::queue), row, &bytes);
-    if (status.IsNotFound()) return std::nullopt;
-    if (!status.ok()) return std::unexpected(state_->error(status, "read a queue's row"));
-    auto info = read_queue_info(bytes);
-    if (!info) return std::unexpected(bad_record("queue", row));
-    return info;
-}
-
-Result<uint64_t> Store::count_queue(QueueId queue, uint64_t most) {
-    const std::string prefix = queue_key(queue);
-    Range rows(*state_->db, state_->family(Family::delivery), prefix, behind_prefix(prefix),
-               Range::Caching::pass_through);
-    uint64_t count = 0;
-    for (; rows.valid() && count < most; rows.next()) ++count;
-    if (!rows.status().ok()) return std::unexpected(state_->error(rows.status(), "count a queue"));
-    return count;
 }
 
 Result<std::vector<Event>> Store::events(uint64_t after, size_t limit) {

@@ -58,8 +58,12 @@ class Store {
     Result<std::optional<JobStatus>> job(JobId);
     /// Jobs whose id is below `before`, the newest first, at most `limit`.
     Result<std::vector<JobStatus>> jobs(JobId before, size_t limit);
-    Result<std::vector<std::pair<QueueId, QueueInfo>>> queues();   // every queue with a row; deletes rows of queues
-                                                                   // that are empty (call at start-up only)
+    /// Every queue that has a row; reads no delivery, so some may be empty.
+    Result<std::vector<std::pair<QueueId, QueueInfo>>> queues();
+    /// Deletes the rows of those that are empty. From before the call until it has returned every commit that puts a
+    /// delivery into one of them must bring its row along in `Batch::queues`. False: nothing was done because such
+    /// commits were under way; try again later.
+    Result<bool> drop_queues(std::span<const QueueId>);
     /// Rows of one queue in due order, after `after` (exclusive), at most `limit`; fewer: there are
     /// no more. What is damaged is left out, logged and counted.
     Result<std::vector<Delivery>> read_queue(QueueId, std::optional<DeliveryKey> after, size_t limit);

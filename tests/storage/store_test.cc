@@ -159,12 +159,15 @@ TEST_F(StoreTest, RefusesAKeyTwiceInOneGroup) {
     EXPECT_EQ(store->ledger().at("acme").deferrals, 0U);
 }
 
-TEST_F(StoreTest, DeletesRowsOfEmptyQueuesAtTheStart) {
+TEST_F(StoreTest, DropsTheRowsOfQueuesThatAreEmptyAndOfNoOther) {
     const Batch one = accept_all(make_job(job_id(1)), 1, {1, 1});
     commit(one);
     commit(accept_all(make_job(job_id(2)), 1, {1, 2}));
     commit(accept_all(make_job(job_id(3)), 12, {3, 0}));
     commit(finish(one.puts[0]));
+    EXPECT_EQ(store->queues().value().size(), 3U) << "empty ones stay until they are dropped";
+    const std::vector<QueueId> asked{{3, 0}, {1, 1}, {9, 9}};
+    EXPECT_TRUE(store->drop_queues(asked).value());
     reopen();
     const auto queues = store->queues().value();
     ASSERT_EQ(queues.size(), 2U);
