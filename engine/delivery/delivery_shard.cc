@@ -18,6 +18,7 @@ constexpr auto disk_look = std::chrono::seconds(1);
 constexpr auto collect_every = std::chrono::seconds(60);
 constexpr auto site_look = std::chrono::seconds(5);  // for what expires while it waits there
 constexpr auto site_sweep = std::chrono::seconds(60);
+constexpr auto queue_sweep = std::chrono::seconds(60);
 constexpr auto forget_every = std::chrono::hours(1);
 constexpr auto limits_look = std::chrono::seconds(1);
 constexpr auto keep_tempos_every = std::chrono::seconds(5);
@@ -96,6 +97,7 @@ void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::Queue
     home_.start();
     scope_.spawn(sweep_sites());
     scope_.spawn(watch_limits());
+    scope_.spawn(drop_empty_queues());
     scope_.spawn(keep_tls_reports());
     scope_.spawn(keep_host_notes());
     if (parts_.post.self() == 0) scope_.spawn(watch_disk());
@@ -264,6 +266,36 @@ Task<> DeliveryShard::watch_limits() {
         next_keep = parts_.reactor.now() + keep_tempos_every;
         co_await tempos_.keep();
     }
+}
+
+Task<> DeliveryShard::drop_empty_queues() {
+    while (!draining_) {
+        co_await ticks_.wait_until(parts_.reactor.now() + queue_sweep);
+        while (!draining_) {
+            const std::vector<storage::QueueId> queues = home_.take_empty();
+            if (queues.empty()) break;
+            if (co_await drop_queues(&queues)) continue;
+            home_.put_back_empty(queues);
+            break;
+        }
+    }
+}
+
+/// An ingest shard that knows a queue's row to be there does not write it again. So all of them are
+/// told first, and what they had under way has ended before the row goes.
+Task<bool> DeliveryShard::drop_queues(const std::vector<storage::QueueId>* queues) {
+    for (DeliveryShard* peer : parts_.shards)
+        co_await call(parts_.post, peer->parts_.post, [peer, queues] [[clang::coro_wrapper]] {
+            return peer->intake_.rewrite_rows(*queues);
+        });
+    storage::Result<bool> dropped;
+    co_await parts_.storage_worker.run(
+        [&dropped, queues, &store = parts_.store] { dropped = store.drop_queues(*queues); });
+    for (DeliveryShard* peer : parts_.shards)
+        co_await call(parts_.post, peer->parts_.post,
+                      [peer, queues] { peer->intake_.let_go(*queues); });
+    if (!dropped) metrics::log::warn("queue.rows_not_dropped", {{"error", dropped.error().what}});
+    co_return dropped.value_or(false);
 }
 
 Task<> DeliveryShard::keep_tls_reports() {

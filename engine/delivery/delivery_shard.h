@@ -120,6 +120,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> sweep_sites();
     void send_home_stopped();
     Task<> watch_limits();
+    Task<> drop_empty_queues();
+    Task<bool> drop_queues(const std::vector<storage::QueueId>* queues);
     Task<> keep_tls_reports();
     Task<> keep_host_notes();
     Task<> wait_for_sites(Instant deadline);

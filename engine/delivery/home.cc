@@ -7,6 +7,7 @@
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site_policy.h"
 #include "engine/policy/host_demand.h"
+#include "engine/reactor/yield.h"
 #include "metrics/check.h"
 
 namespace engine {
@@ -14,10 +15,13 @@ namespace engine {
 namespace {
 
 constexpr auto temporary_hold =
-    std::chrono::seconds(10);                          // of a domain whose route could not be had
+    std::chrono::seconds(10);                   // of a domain whose route could not be had
+constexpr auto soon = std::chrono::minutes(1);  // what is due within it may be in memory as it is
 constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jump under a sleep
 constexpr auto adopted_look_after = std::chrono::seconds(60);
-constexpr uint64_t adopted_look_over = 540;  // seconds
+constexpr uint64_t adopted_look_over = 540;          // seconds
+constexpr auto empty_for = std::chrono::minutes(1);  // then a queue's row goes
+constexpr size_t near_turns = 4;                     // of other queues, before a queue's next one
 constexpr auto sweep_every = std::chrono::seconds(30);
 
 /// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
@@ -45,6 +49,7 @@ Home::Home(HomeParts parts)
 }
 
 void Home::start() {
+    look_at_all();
     scope_.spawn(pump());
     scope_.spawn(sweep());
 }
@@ -56,6 +61,7 @@ Home::Queue& Home::queue(storage::QueueId id,
         slot = std::make_unique<Queue>();
         slot->id = id;
         slot->info = info;
+        empty_.erase(id);
     }
     return *slot;
 }
@@ -63,11 +69,12 @@ Home::Queue& Home::queue(storage::QueueId id,
 void Home::adopt(storage::QueueId id, storage::QueueInfo info) {
     Queue& adopted = queue(id, std::make_shared<const storage::QueueInfo>(std::move(info)));
     adopted.window = QueueWindow::from_disk(id);
+    adopted.place = Queue::Place::unlooked;
+    unlooked_.push_back(id);
     // What is on disk is not known. Its rows are looked at within some minutes, all queues not at
     // once; what is read before is judged as it is read.
     adopted.first_expiry = parts_.reactor.wall() + adopted_look_after +
                            std::chrono::seconds(id.low % adopted_look_over);
-    want_refill(adopted);
 }
 
 void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
@@ -83,12 +90,23 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
     changed_.notify_all();
 }
 
-size_t Home::window_limit() const {
-    // A window's entry is about half a kilobyte with its strings; contents are counted apart.
-    const Settings& settings = *parts_.settings;
-    if (contents_over_budget()) return window_min;
-    const size_t entries = settings.memory_bytes / 2 / parts_.shards / 512;
-    return std::clamp(entries / std::max<size_t>(queues_.size(), 1), window_min, window_max);
+/// In the windows of this home. Contents are counted apart.
+size_t Home::deliveries_max() const {
+    return parts_.settings->memory_bytes / 8 / parts_.shards / delivery_bytes;
+}
+
+/// What is due later than soon needs no content in memory, and may wait on disk.
+bool Home::far(WallTime due) const {
+    return due > parts_.reactor.wall() + soon;
+}
+
+/// How many deliveries of a queue may be in memory, for one that is due then: a part of what is
+/// free, so that no queue takes it from all others. What is due later has half of the memory.
+size_t Home::room(WallTime due) const {
+    const bool later = far(due);
+    if (!later && contents_over_budget()) return 0;
+    const size_t most = later ? deliveries_max() / 2 : deliveries_max();
+    return waiting_ < most ? std::clamp((most - waiting_) / 4, quantum, window_max) : 0;
 }
 
 bool Home::contents_over_budget() const {
@@ -98,21 +116,18 @@ bool Home::contents_over_budget() const {
 
 void Home::place(Queue& target, Waiting waiting) {
     const size_t before_size = target.window.size();
+    const WallTime due = waiting.delivery.due;
     const bool held = target.place == Queue::Place::held;
     target.first_expiry = std::min(target.first_expiry, waiting.delivery.expires);
-    if (held) {
-        waiting.job = nullptr;
-        note_held(target, noted_held(target) + 1);
-    }
-    target.window.place(std::move(waiting), held ? window_min : window_limit());
+    if (held) note_held(target, noted_held(target) + 1);
+    if (held || far(due)) waiting.job.reset();
+    target.window.place(std::move(waiting), held ? window_min : room(due));
     waiting_ += target.window.size() - before_size;
-    if (held) return;
-    if (target.window.size() < window_min && target.window.cursor()) want_refill(target);
     schedule(target);
 }
 
 void Home::schedule(Queue& target) {
-    if (target.place == Queue::Place::ready || target.place == Queue::Place::held) return;
+    if (target.place != Queue::Place::idle && target.place != Queue::Place::scheduled) return;
     const auto due = target.window.next_due();
     if (!due) {
         unschedule(target);
@@ -128,6 +143,11 @@ void Home::schedule(Queue& target) {
     if (at == schedule_.begin()) changed_.notify_all();
 }
 
+bool Home::is_due(const Queue& target, WallTime now) const {
+    const auto due = target.window.next_due();
+    return due && *due <= now;
+}
+
 void Home::unschedule(Queue& target) {
     if (target.place != Queue::Place::scheduled) return;
     schedule_.erase({target.scheduled_for, target.id});
@@ -138,21 +158,47 @@ void Home::forget_if_empty(Queue& target) {
     if (target.place != Queue::Place::idle || target.lent > 0 || target.refill_wanted ||
         target.load_wanted || target.walk || !target.window.empty())
         return;
+    if (empty_.size() < empty_max) empty_.emplace(target.id, parts_.reactor.now());
     queues_.erase(target.id);
+}
+
+std::vector<storage::QueueId> Home::take_empty() {
+    std::vector<storage::QueueId> taken;
+    const Instant long_ago = parts_.reactor.now() - empty_for;
+    for (auto at = empty_.begin(); at != empty_.end() && taken.size() < empty_at_once;) {
+        if (at->second > long_ago) {
+            ++at;
+            continue;
+        }
+        taken.push_back(at->first);
+        at = empty_.erase(at);
+    }
+    return taken;
+}
+
+void Home::put_back_empty(const std::vector<storage::QueueId>& queues) {
+    for (const storage::QueueId id : queues)
+        if (!queues_.contains(id) && empty_.size() < empty_max)
+            empty_.emplace(id, parts_.reactor.now());
 }
 
 Task<> Home::pump() {
     while (!stopping_) {
         const WallTime now = parts_.reactor.wall();
+        bool more = false;
         if (!storage_failed_) {
             look_after(now);
-            dispatch_due(now);
+            more = dispatch_due(now);
             while (!lendable_.empty() && !storage_failed_) {
                 Link& link = *lendable_.front();
                 lendable_.pop_front();
                 lend(link, now);
                 link.lendable = false;
             }
+        }
+        if (more) {
+            co_await yield(parts_.reactor);
+            continue;
         }
         auto sleep = std::chrono::milliseconds(clock_check);
         if (!schedule_.empty() && !storage_failed_)
@@ -161,12 +207,15 @@ Task<> Home::pump() {
     }
 }
 
-void Home::dispatch_due(WallTime now) {
-    while (!schedule_.empty() && schedule_.begin()->first <= now) {
+/// True: more are due. A hundred thousand queues that fall due together must not hold the shard.
+bool Home::dispatch_due(WallTime now) {
+    for (size_t i = 0; !schedule_.empty() && schedule_.begin()->first <= now; ++i) {
+        if (i == dispatched_max) return true;
         Queue& due = *queues_.at(schedule_.begin()->second);
         unschedule(due);
         make_ready(due);
     }
+    return false;
 }
 
 void Home::make_ready(Queue& target) {
@@ -196,9 +245,21 @@ void Home::make_ready(Queue& target) {
         return;
     }
     domain.waiting.push_back(&target);
-    if (domain.resolving) return;
-    domain.resolving = true;
-    scope_.spawn(resolve(name));
+    if (std::exchange(domain.resolving, true)) return;
+    unresolved_.push_back(name);
+    resolve_next();
+}
+
+/// Within a bound: the DNS client refuses what is beyond its own, and that would hold the domains.
+void Home::resolve_next() {
+    if (std::exchange(resolving_next_, true)) return;  // from a look-up that ended at once
+    while (resolving_ < resolving_max && !unresolved_.empty()) {
+        std::string name = std::move(unresolved_.front());
+        unresolved_.pop_front();
+        ++resolving_;
+        scope_.spawn(resolve(std::move(name)));
+    }
+    resolving_next_ = false;
 }
 
 Task<> Home::ask_policy(std::string name, StsAnswer& answer) {
@@ -211,23 +272,26 @@ Task<> Home::resolve(std::string name) {
     if (parts_.sts) beside.spawn(ask_policy(name, sts));
     auto route = co_await parts_.resolver.route(name);
     co_await beside.join();
+    --resolving_;
     Domain& domain = domains_[name];
     domain.resolving = false;
     if (stopping_) co_return;
-    std::deque<Queue*> waiting = std::exchange(domain.waiting, {});
+    std::vector<Queue*> waiting = std::exchange(domain.waiting, {});
     if (!route) {
         no_route(std::move(waiting), domain, route.error());
-        co_return;
+    } else {
+        domain.route = *route;
+        domain.route_until = std::min((*route)->expires, sts.ask_again);
+        domain.sts = std::move(sts);
+        Link& link = link_for(name, domain);
+        for (Queue* queue : waiting) have_turn(link, *queue);
     }
-    domain.route = *route;
-    domain.route_until = std::min((*route)->expires, sts.ask_again);
-    domain.sts = std::move(sts);
-    Link& link = link_for(name, domain);
-    for (Queue* queue : waiting) have_turn(link, *queue);
     changed_.notify_all();
+    resolve_next();
 }
 
-void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why) {
+/// One window of each queue is judged; the rest keeps its due times, and its turn comes again.
+void Home::no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& why) {
     const WallTime now = parts_.reactor.wall();
     Attempt attempt;
     attempt.verdict = verdict_of(why);
@@ -242,8 +306,10 @@ void Home::no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& w
             decisions.push_back(decide(terms_of(*queue, std::move(due), 0), attempt,
                                        *parts_.settings, now, parts_.reactor.random()));
         }
-        if (queue->window.cursor()) want_refill(*queue);
-        come_again(*queue, now);
+        if (is_due(*queue, now) && !queue->window.first_loaded())
+            fetch(*queue);
+        else
+            schedule(*queue);
         forget_if_empty(*queue);
     }
     record_later(std::move(decisions));
@@ -294,15 +360,36 @@ LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
             .via = owner.via};
 }
 
+/// First those whose heads have been read for their turn.
+std::optional<Home::Turn> Home::next_turn(Link& link) {
+    while (!link.fetched.empty()) {
+        Queue& next = *link.fetched.front();
+        link.fetched.pop_front();
+        const storage::QueueInfo& info = *next.info;
+        const size_t room = link.order.come_back(info.klass, info.tenant, quantum);
+        if (room > 0) return Turn{&next, room};
+        next.place = Queue::Place::ready;
+        have_turn(link, next);  // its tenant's share has shrunk meanwhile
+    }
+    return link.order.next(quantum);
+}
+
 void Home::lend(Link& link, WallTime now) {
     Lending lending{link.route, link.site, link.domain, link.tls, {}};
     std::vector<Decision> decisions;
-    while (const auto turn = link.order.next(quantum)) {
+    for (fetch_more(link); const auto turn = next_turn(link); fetch_more(link)) {
         Queue& source = *turn->item;
         source.place = Queue::Place::idle;
         const std::shared_ptr<const storage::QueueInfo> info = source.info;
         if (obey(source, link) == Obeyed::elsewhere) {
             link.order.lent(info->klass, info->tenant, 0);
+            continue;
+        }
+        if (is_due(source, now) && !source.window.first_loaded()) {
+            link.order.set_aside(source.info->klass, source.info->tenant, quantum);
+            source.place = Queue::Place::fetching;
+            source.fetched_for = &link;
+            link.unread.push_back(&source);
             continue;
         }
         size_t lent = 0;
@@ -322,29 +409,21 @@ void Home::lend(Link& link, WallTime now) {
                 lending.loans.push_back(std::move(terms));
             }
         }
-        if (source.window.cursor() && source.window.size() < window_limit() / 2)
-            want_refill(source);
-        const auto due = source.window.next_due();
-        if (due && *due <= now && source.window.first_loaded()) {
+        if (!is_due(source, now)) {
+            schedule(source);
+        } else {
+            // Its next turn is near: it is read ahead, so that the site does not wait for the disk.
+            const bool near = link.order.waiting() < near_turns;
+            if (near && source.window.cursor() && source.window.size() < room(now) / 2)
+                want_refill(source);
             source.place = Queue::Place::ready;
             have_turn(link, source);
-        } else {
-            come_again(source, now);
         }
         link.order.lent(info->klass, info->tenant, lent);
         forget_if_empty(source);
     }
     record_later(std::move(decisions));
     if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
-}
-
-/// Has its next turn when its head is due, and has its content.
-void Home::come_again(Queue& target, WallTime now) {
-    const auto due = target.window.next_due();
-    if (due && *due <= now && !target.window.first_loaded())
-        want_load(target);  // which schedules it
-    else
-        schedule(target);
 }
 
 void Home::stop_lending() {
@@ -378,6 +457,7 @@ Task<> Home::sweep() {
     while (!stopping_) {
         co_await sweep_due_.wait_until(parts_.reactor.now() + sweep_every);
         const Instant now = parts_.reactor.now();
+        kept_jobs_.clear();
         std::erase_if(domains_, [&](const auto& entry) {
             const Domain& domain = entry.second;
             return !domain.resolving && domain.waiting.empty() && domain.hold_until <= now &&
@@ -385,7 +465,7 @@ Task<> Home::sweep() {
         });
         std::erase_if(links_, [&](const auto& entry) {
             const Link& link = *entry.second;
-            if (link.order.out() > 0 || link.order.anything_due() || link.lendable) return false;
+            if (link.order.busy() || link.lendable) return false;
             links_by_id_.erase(link.id);
             return true;
         });

@@ -61,13 +61,21 @@ struct HomeParts {
 
 class Home {
   public:
-    static constexpr size_t window_min = 16,
-                            window_max = 8192;   // deliveries of one queue in memory
+    static constexpr size_t window_max = 8192;   // deliveries of one queue in memory
+    static constexpr size_t window_min = 16;     // of one that is held
     static constexpr size_t quantum = 8;         // of one queue before the next one's turn
     static constexpr size_t refill_queues = 32;  // in one visit to the disk
-    static constexpr size_t load_queues = 8;     // in one visit to the disk for contents
+    static constexpr size_t look_queues = 32;    // likewise, of those not looked at since the start
+    static constexpr size_t resolving_max = 256;   // domains whose routes are asked for at a time
+    static constexpr size_t dispatched_max = 512;  // queues that fall due in one turn
+    static constexpr size_t load_queues = 8;       // in one visit to the disk for contents
     static constexpr size_t load_ahead_max =
         256;  // jobs of one queue; fewer when contents are over their budget
+    static constexpr size_t empty_max =
+        200'000;  // queues; what is above is found at the next start
+    static constexpr size_t empty_at_once = 1'000;  // told in one answer
+    static constexpr size_t jobs_kept_max = 64;    // that nothing in memory waits for at the moment
+    static constexpr size_t delivery_bytes = 512;  // of one that waits, with its strings
 
     static constexpr size_t walk_queues = 32, walk_rows = 2000;  // in one visit to the disk
 
@@ -83,6 +91,10 @@ class Home {
 
     /// An operator's word on a delivery of this home that is held in doubt.
     Task<HeldSettled> settle_held(Held held, HeldAnswer answer);
+    /// Queues that have been empty for a while, each told once: their rows are of no more use.
+    std::vector<storage::QueueId> take_empty();
+    /// Their rows could not be dropped: told again later.
+    void put_back_empty(const std::vector<storage::QueueId>& queues);
 
     // Orders (home_orders.cc).
     /// They have changed: what is no longer held goes on, what is cancelled is ended.
@@ -126,15 +138,21 @@ class Home {
         OrderId order{};  // the cancellation; none: its time is over
         std::string reason{};
     };
+    struct Link;
     struct Queue {
         storage::QueueId id;
         std::shared_ptr<const storage::QueueInfo> info;
         QueueWindow window;
         size_t lent = 0;
-        enum class Place : uint8_t { idle, scheduled, ready, held } place = Place::idle;
-        WallTime scheduled_for{};
+        /// unlooked: on disk since the start, and nothing is known of it. ready: waits for its
+        /// route or its turn. fetching: its turn has come, and its head is being read. held: by an
+        /// order.
+        enum class Place : uint8_t { unlooked, idle, scheduled, ready, fetching, held };
+        Place place = Place::idle;
         bool refill_wanted = false;
         bool load_wanted = false;
+        WallTime scheduled_for{};
+        Link* fetched_for = nullptr;
         OrderId via{};  // the suspension that leads its mail another way
         // Nothing of it, lent ones apart, expires before this.
         WallTime first_expiry = WallTime::max();
@@ -154,38 +172,48 @@ class Home {
         std::string site, domain, provider;
         std::shared_ptr<const TlsDemand> tls;
         std::shared_ptr<const Route> route;
-        LendingOrder<Queue*> order;
+        LendingOrder<Queue*> order;  // of those with something due; their heads may be on disk
+        // Whose turn it is, and whose heads are on disk: to be read, being read, read.
+        std::deque<Queue*> unread;
+        size_t fetching = 0;
+        std::deque<Queue*> fetched;
         bool lendable = false;  // stands in lendable_
     };
     struct Domain {
         std::shared_ptr<const Route> route;
         Instant route_until = Instant::min();  // asked for again after it, and the policy with it
         StsAnswer sts;
-        std::array<uint64_t, 8> counted{};  // sessions, the latest; a ring
+        std::vector<uint64_t> counted;  // sessions, the latest; a ring of counted_max
         uint8_t next_counted = 0;
-        bool resolving = false;
+        bool resolving = false;               // or in line for it
         Instant hold_until = Instant::min();  // after a look-up that failed for now
-        std::deque<Queue*> waiting;
+        std::vector<Queue*> waiting;
     };
 
     Queue& queue(storage::QueueId id, const std::shared_ptr<const storage::QueueInfo>& info);
     void place(Queue& queue, Waiting waiting);
+    bool far(WallTime due) const;
+    size_t room(WallTime due) const;
     void schedule(Queue& queue);
     void unschedule(Queue& queue);
-    void come_again(Queue& queue, WallTime now);
+    bool is_due(const Queue& queue, WallTime now) const;
     void want_refill(Queue& queue);
     void forget_if_empty(Queue& queue);
-    size_t window_limit() const;
+    size_t deliveries_max() const;
 
     Task<> pump();
-    void dispatch_due(WallTime now);
+    bool dispatch_due(WallTime now);
     void make_ready(Queue& queue);
+    void resolve_next();
     Task<> resolve(std::string domain);
     Task<> ask_policy(std::string name, StsAnswer& answer);
-    void no_route(std::deque<Queue*> waiting, Domain& domain, const NoRoute& why);
+    void no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& why);
     Link& link_for(const std::string& name, const Domain& domain);
     void have_turn(Link& link, Queue& queue);
     void offer(Link& link);
+    using Turn = LendingOrder<Queue*>::Turn;
+    std::optional<Turn> next_turn(Link& link);
+    void fetch_more(Link& link);
     void lend(Link& link, WallTime now);
     LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);
 
@@ -195,8 +223,13 @@ class Home {
     void recorded(Decision& decision, WallTime now);
     void release(const LoanTerms& terms);
 
+    void look_at_all();
+    void fetch(Queue& queue);
+    void go_on_fetching(Queue& queue);
+    void fetched(Queue& queue);
     Task<> refill();
     struct Refill;
+    std::vector<Refill> next_refills();
     void take_refill(Refill& refill);
     void want_load(Queue& queue);
     struct Load;
@@ -205,6 +238,7 @@ class Home {
     size_t load_ahead() const;
     bool contents_over_budget() const;
     std::shared_ptr<const JobInfo> job_info(Load& load);
+    void keep_job(const std::shared_ptr<const JobInfo>& job);
     std::shared_ptr<const JobInfo> known_job(storage::JobId id);
     void remember_job(const std::shared_ptr<const JobInfo>& job);
     Task<> sweep();
@@ -254,8 +288,14 @@ class Home {
     std::vector<uint64_t> announced_;  // per shard: the last group that it told us of
     std::unordered_map<storage::JobId, std::weak_ptr<const JobInfo>> jobs_;
     size_t jobs_sweep_at_ = 1024;
+    std::unordered_map<storage::QueueId, Instant> empty_;  // queues, since when
+    std::vector<storage::QueueId> unlooked_;
     std::deque<storage::QueueId> refills_;
     size_t waiting_ = 0;  // deliveries in windows
+    std::deque<std::shared_ptr<const JobInfo>> kept_jobs_;
+    std::deque<std::string> unresolved_;  // domains whose routes are still to be asked for
+    size_t resolving_ = 0;
+    bool resolving_next_ = false;
     bool stopping_ = false;
     bool storage_failed_ =
         false;  // outcomes cannot be recorded: lend nothing that could not be marked done

@@ -30,7 +30,7 @@ Task<HeldSettled> Home::settle_held(Held held, HeldAnswer answer) {
         if (lent_.empty()) drained_.notify_all();
         // One that is there after all comes back from the disk.
         if (!row || *row) owner.window.leave(held.key);
-        if (owner.window.cursor()) want_refill(owner);
+        schedule(owner);
         forget_if_empty(owner);
         co_return row ? HeldSettled::gone : HeldSettled::failed;
     }

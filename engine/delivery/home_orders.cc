@@ -97,7 +97,6 @@ void Home::obey_orders() {
         for (const auto& [id, rows] : one->second.rows) {
             Queue& target = *queues_.at(id);
             target.place = Queue::Place::idle;
-            if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
             schedule(target);
             forget_if_empty(target);
         }

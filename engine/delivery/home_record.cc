@@ -11,7 +11,8 @@ namespace engine {
 
 namespace {
 constexpr auto storage_retry = std::chrono::seconds(1);
-}
+constexpr size_t counted_max = 8;  // sessions of a domain that are known to be counted
+}  // namespace
 
 void Home::settle(std::vector<Return> returned) {
     const WallTime now = parts_.reactor.wall();
@@ -49,7 +50,10 @@ void Home::count_session(const std::string& name, const Attempt& attempt) {
     Domain& domain = found->second;
     if (!domain.route || domain.route->expires == Instant::max()) return;
     if (std::ranges::find(domain.counted, session) != domain.counted.end()) return;
-    domain.counted[domain.next_counted++ % domain.counted.size()] = session;
+    if (domain.counted.size() < counted_max)
+        domain.counted.push_back(session);
+    else
+        domain.counted[domain.next_counted++ % counted_max] = session;
     parts_.tls_reports.count(name, finding_of(attempt.session, domain.sts, attempt.mx), attempt.mx,
                              attempt.ip);
 }
@@ -111,7 +115,8 @@ void Home::release(const LoanTerms& terms) {
     --owner->second->lent;
     if (const auto link = links_by_id_.find(terms.link); link != links_by_id_.end()) {
         const storage::QueueInfo& info = *owner->second->info;
-        if (link->second->order.returned(info.klass, info.tenant)) offer(*link->second);
+        const bool more = link->second->order.returned(info.klass, info.tenant);
+        if (more || !link->second->unread.empty()) offer(*link->second);
     }
 }
 

@@ -1,6 +1,7 @@
 // Reading queues back from disk. A refill runs on the worker that the spool commits on, so it falls
 // before or after each commit of this home's outcomes, and its result is taken in that order.
 #include <algorithm>
+#include <functional>
 
 #include "engine/delivery/home.h"
 #include "engine/reactor/sleep.h"
@@ -27,6 +28,63 @@ struct Home::Refill {
     storage::Result<std::vector<storage::Delivery>> rows;
 };
 
+/// Looks at every queue that was on disk at the start, a few in each visit, beside what is wanted
+/// meanwhile: whatever is due first goes out first, and the rest is known a little later.
+void Home::look_at_all() {
+    std::ranges::sort(unlooked_, std::greater());  // from its end on, in the order of the disk
+    if (unlooked_.empty() || refilling_) return;
+    refilling_ = true;
+    scope_.spawn(refill());
+}
+
+/// Reads the heads of those whose turn it is: rows, then contents. With too many contents in memory
+/// one at a time, when what is out has come home.
+void Home::fetch_more(Link& link) {
+    while (!link.unread.empty()) {
+        if (contents_over_budget() && link.fetching + link.order.out() > 0) return;
+        Queue& next = *link.unread.front();
+        link.unread.pop_front();
+        ++link.fetching;
+        go_on_fetching(next);
+    }
+}
+
+/// Likewise, for a queue whose domain has no route.
+void Home::fetch(Queue& target) {
+    target.place = Queue::Place::fetching;
+    go_on_fetching(target);
+}
+
+void Home::go_on_fetching(Queue& target) {
+    const bool on_disk = target.window.size() == 0 && target.window.cursor();
+    if (on_disk)
+        want_refill(target);
+    else if (is_due(target, parts_.reactor.wall()) && !target.window.first_loaded())
+        want_load(target);
+    else
+        fetched(target);
+}
+
+void Home::fetched(Queue& target) {
+    Link* link = std::exchange(target.fetched_for, nullptr);
+    target.place = Queue::Place::idle;
+    if (link) {
+        --link->fetching;
+        if (is_due(target, parts_.reactor.wall())) {
+            target.place = Queue::Place::ready;
+            link->fetched.push_back(&target);
+        } else {
+            const storage::QueueInfo& info = *target.info;
+            link->order.come_back(info.klass, info.tenant, quantum);
+            link->order.lent(info.klass, info.tenant, 0);
+        }
+        offer(*link);
+    }
+    schedule(target);
+    forget_if_empty(target);
+    changed_.notify_all();
+}
+
 void Home::want_refill(Queue& target) {
     if (target.refill_wanted || target.window.refilling() || stopping_) return;
     target.refill_wanted = true;
@@ -36,24 +94,40 @@ void Home::want_refill(Queue& target) {
     scope_.spawn(refill());
 }
 
-Task<> Home::refill() {
-    while (!refills_.empty() && !stopping_) {
-        std::vector<Refill> batch;
-        while (!refills_.empty() && batch.size() < refill_queues) {
-            const auto found = queues_.find(refills_.front());
-            refills_.pop_front();
-            CHECK(found != queues_.end(), "a queue was forgotten while it waited for a refill");
-            Queue& target = *found->second;
-            target.refill_wanted = false;
-            const size_t limit = window_limit();
-            if (!target.window.cursor() || target.window.size() >= limit ||
-                target.place == Queue::Place::held) {
-                forget_if_empty(target);
-                continue;
-            }
-            batch.push_back(
-                {target.id, target.window.begin_refill(), limit - target.window.size(), {}});
+std::vector<Home::Refill> Home::next_refills() {
+    std::vector<Refill> batch;
+    const WallTime now = parts_.reactor.wall();
+    for (; !refills_.empty() && batch.size() < refill_queues; refills_.pop_front()) {
+        const auto found = queues_.find(refills_.front());
+        CHECK(found != queues_.end(), "a queue was forgotten while it waited for a refill");
+        Queue& target = *found->second;
+        target.refill_wanted = false;
+        const bool wanted = target.place == Queue::Place::fetching;
+        const size_t limit = std::max(room(now), wanted ? quantum : 0);
+        if (!target.window.cursor() || target.window.size() >= limit ||
+            target.place == Queue::Place::held) {
+            wanted ? go_on_fetching(target) : forget_if_empty(target);
+            continue;
         }
+        batch.push_back(
+            {target.id, target.window.begin_refill(), limit - target.window.size(), {}});
+    }
+    // While there is much room, what is due is kept as it is found; else only when it is due.
+    const size_t looked_rows = waiting_ < deliveries_max() / 4 ? quantum : 1;
+    for (size_t i = 0; i < look_queues && !unlooked_.empty(); ++i) {
+        const auto found = queues_.find(unlooked_.back());
+        unlooked_.pop_back();
+        if (found == queues_.end()) continue;
+        Queue& target = *found->second;
+        if (target.place != Queue::Place::unlooked || target.window.refilling()) continue;
+        batch.push_back({target.id, target.window.begin_refill(), looked_rows, {}});
+    }
+    return batch;
+}
+
+Task<> Home::refill() {
+    while ((!refills_.empty() || !unlooked_.empty()) && !stopping_) {
+        std::vector<Refill> batch = next_refills();
         if (batch.empty()) continue;
         co_await parts_.worker.run([&batch, &store = parts_.store] {
             for (Refill& one : batch) one.rows = store.read_queue(one.queue, one.after, one.limit);
@@ -72,11 +146,15 @@ Task<> Home::refill() {
 
 void Home::take_refill(Refill& refill) {
     Queue& target = *queues_.at(refill.queue);
+    const bool looked = target.place == Queue::Place::unlooked;
     if (!refill.rows) {
         metrics::log::error("queue.read_failed",
                             {{"domain", target.info->domain}, {"error", refill.rows.error().what}});
         target.window.end_refill({}, refill.after);
-        want_refill(target);
+        if (looked)
+            unlooked_.push_back(target.id);
+        else
+            want_refill(target);
         return;
     }
     std::optional<storage::DeliveryKey> upto;
@@ -84,17 +162,26 @@ void Home::take_refill(Refill& refill) {
     std::vector<Waiting> rows;
     rows.reserve(refill.rows->size());
     for (storage::Delivery& row : *refill.rows) {
+        const bool later = far(row.due);
+        if (later && room(row.due) == 0) {
+            upto = before(storage::key_of(row));  // it and what follows stay on disk
+            break;
+        }
         if (lent_.contains(row.id)) continue;
         if (to_be_announced(row.mark)) continue;
         target.first_expiry = std::min(target.first_expiry, row.expires);
-        std::shared_ptr<const JobInfo> job = known_job(row.id.job);
+        std::shared_ptr<const JobInfo> job = later ? nullptr : known_job(row.id.job);
         rows.push_back({std::move(row), std::move(job), nullptr});
     }
     const size_t before_size = target.window.size();
     target.window.end_refill(std::move(rows), upto);
+    if (looked) {
+        target.place = Queue::Place::idle;
+        if (refill.limit == 1) target.window.leave_all();
+    }
     waiting_ += target.window.size() - before_size;
+    if (target.place == Queue::Place::fetching) return go_on_fetching(target);
     schedule(target);
-    if (target.window.cursor() && target.window.size() < window_min) want_refill(target);
     forget_if_empty(target);
     changed_.notify_all();
 }
@@ -141,8 +228,12 @@ Task<> Home::load() {
             Queue& target = *queues_.at(id);
             target.load_wanted = false;
             target.window.loaded(jobs);
-            schedule(target);
-            forget_if_empty(target);
+            if (target.place == Queue::Place::fetching) {
+                go_on_fetching(target);
+            } else {
+                schedule(target);
+                forget_if_empty(target);
+            }
         }
         changed_.notify_all();
     }
@@ -151,7 +242,7 @@ Task<> Home::load() {
 }
 
 size_t Home::load_ahead() const {
-    return contents_over_budget() ? window_min : load_ahead_max;
+    return contents_over_budget() ? 1 : load_ahead_max;
 }
 
 /// Reads until the disk has given all of them, or we stop.
@@ -207,7 +298,15 @@ std::shared_ptr<const JobInfo> Home::job_info(Load& load) {
     auto info =
         std::make_shared<const JobInfo>(std::move(job), std::move(content), parts_.content_memory);
     remember_job(info);
+    keep_job(info);
     return info;
+}
+
+/// A job whose queues have their turns one after the other is not read anew for each.
+void Home::keep_job(const std::shared_ptr<const JobInfo>& job) {
+    if (contents_over_budget()) return kept_jobs_.clear();
+    kept_jobs_.push_back(job);
+    if (kept_jobs_.size() > jobs_kept_max) kept_jobs_.pop_front();
 }
 
 std::shared_ptr<const JobInfo> Home::known_job(storage::JobId id) {

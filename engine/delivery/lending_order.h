@@ -71,10 +71,25 @@ class LendingOrder {
         return std::nullopt;
     }
 
+    /// The head of a queue whose turn it was is still to be read from disk: so much of its tenant's
+    /// room is spoken for until then.
+    void set_aside(storage::Class klass, std::string_view tenant, size_t count) {
+        Tenant& of = tenant_of(klass, tenant)->second;
+        of.aside += count;
+        aside_ += count;
+    }
+    /// It is read. What of `count` may be lent of it; lent() follows, also for nothing.
+    size_t come_back(storage::Class klass, std::string_view tenant, size_t count) {
+        Tenant& of = tenant_of(klass, tenant)->second;
+        CHECK(of.aside >= count, "more came back than was set aside");
+        of.aside -= count;
+        aside_ -= count;
+        return std::min(count, room_of(side_of(klass), of));
+    }
+
     void lent(storage::Class klass, std::string_view tenant, size_t count) {
         Side& side = side_of(klass);
-        const auto found = side.tenants.find(tenant);
-        CHECK(found != side.tenants.end(), "something was lent of a tenant without a turn");
+        const auto found = tenant_of(klass, tenant);
         found->second.out += count;
         out_ += count;
         forget_if_idle(side, found);
@@ -93,7 +108,8 @@ class LendingOrder {
     }
 
     size_t out() const { return out_; }
-    bool anything_due() const { return waiting_ > 0; }
+    size_t waiting() const { return waiting_; }  // queues
+    bool busy() const { return out_ > 0 || waiting_ > 0 || aside_ > 0; }
     template <class Visit>
     void for_each(Visit visit) const {
         for (const Side& side : sides_)
@@ -109,7 +125,7 @@ class LendingOrder {
     };
     struct Tenant {
         double weight = 1;
-        size_t out = 0;
+        size_t out = 0, aside = 0;
         std::list<Campaign> turns;  // campaigns with something due
         std::map<std::string, typename std::list<Campaign>::iterator, std::less<>> by_name;
     };
@@ -120,13 +136,20 @@ class LendingOrder {
     using Tenants = decltype(Side::tenants);
 
     Side& side_of(storage::Class klass) { return sides_[static_cast<size_t>(klass)]; }
+    typename Tenants::iterator tenant_of(storage::Class klass, std::string_view tenant) {
+        Side& side = side_of(klass);
+        const auto found = side.tenants.find(tenant);
+        CHECK(found != side.tenants.end(), "something was lent of a tenant without a turn");
+        return found;
+    }
     static double load_of(const Tenant& tenant) {
         return static_cast<double>(tenant.out) / tenant.weight;
     }
     size_t room_of(const Side& side, const Tenant& tenant) const {
         const double share = static_cast<double>(credit_) * tenant.weight / side.weights;
         const size_t allowance = std::max(allowance_min, static_cast<size_t>(share));
-        return allowance > tenant.out ? allowance - tenant.out : 0;
+        const size_t taken = tenant.out + tenant.aside;
+        return allowance > taken ? allowance - taken : 0;
     }
     Item take(Tenant& tenant) {
         const auto campaign = tenant.turns.begin();
@@ -142,14 +165,15 @@ class LendingOrder {
         return item;
     }
     void forget_if_idle(Side& side, typename Tenants::iterator tenant) {
-        if (tenant->second.out > 0 || !tenant->second.turns.empty()) return;
+        const Tenant& of = tenant->second;
+        if (of.out > 0 || of.aside > 0 || !of.turns.empty()) return;
         side.weights -= tenant->second.weight;
         side.tenants.erase(tenant);
         if (side.tenants.empty()) side.weights = 0;  // what rounding has left of it
     }
 
     size_t credit_;
-    size_t out_ = 0, waiting_ = 0;
+    size_t out_ = 0, aside_ = 0, waiting_ = 0;
     std::array<Side, 2> sides_;  // by class: transactional, bulk
 };
 

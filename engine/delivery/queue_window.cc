@@ -64,6 +64,12 @@ std::optional<Waiting> QueueWindow::take(const DeliveryKey& key) {
     return waiting;
 }
 
+void QueueWindow::leave_all() {
+    if (window_.empty()) return;
+    leave_on_disk(storage::key_of(window_.begin()->second.delivery));
+    window_.clear();
+}
+
 DeliveryKey QueueWindow::begin_refill() {
     CHECK(cursor_ && !refill_from_, "a refill of a queue with nothing on disk, or a second one");
     refill_from_ = cursor_;
@@ -154,8 +160,9 @@ void QueueWindow::rest(size_t limit) {
 }
 
 std::optional<storage::WallTime> QueueWindow::next_due() const {
-    if (window_.empty()) return std::nullopt;
-    return window_.begin()->first.first;
+    if (!window_.empty()) return window_.begin()->first.first;
+    if (cursor_) return cursor_->due;  // all rows on disk lie above it
+    return std::nullopt;
 }
 
 }  // namespace engine

@@ -64,6 +64,12 @@ class QueueWindow {
     void look(Visit visit) const {
         for (const auto& [place, waiting] : window_) visit(waiting.delivery);
     }
+
+    /// Everything goes back to disk.
+    void leave_all();
+
+    /// Nothing is due before; of a queue whose head is on disk that may be a little early, and it
+    /// is the epoch while nothing is known of the disk. nullopt: nothing waits.
     std::optional<WallTime> next_due() const;
     /// Takes out all whose time is over.
     std::vector<Waiting> take_expired(WallTime now);

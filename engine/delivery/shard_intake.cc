@@ -1,5 +1,6 @@
 #include "engine/delivery/shard_intake.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -18,9 +19,26 @@ void key_into(std::string& key, const storage::Job& job, std::string_view domain
     key.append(domain);
 }
 
-storage::QueueId digest(std::string_view key) {
+}  // namespace
+
+void QueueDigest::Free::operator()(evp_md_ctx_st* context) const {
+    EVP_MD_CTX_free(context);
+}
+void QueueDigest::Free::operator()(evp_md_st* digest) const {
+    EVP_MD_free(digest);
+}
+
+QueueDigest::QueueDigest()
+    : sha256_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
+    CHECK(sha256_ && context_, "OpenSSL has no SHA-256");
+}
+
+storage::QueueId QueueDigest::of(std::string_view key) {
     std::array<unsigned char, SHA256_DIGEST_LENGTH> bytes{};
-    SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), bytes.data());
+    CHECK(EVP_DigestInit_ex2(context_.get(), sha256_.get(), nullptr) == 1 &&
+              EVP_DigestUpdate(context_.get(), key.data(), key.size()) == 1 &&
+              EVP_DigestFinal_ex(context_.get(), bytes.data(), nullptr) == 1,
+          "SHA-256 fails");
     storage::QueueId id;
     for (size_t i = 0; i < 8; ++i) {
         id.high = (id.high << 8) | bytes[i];
@@ -29,13 +47,11 @@ storage::QueueId digest(std::string_view key) {
     return id;
 }
 
-}  // namespace
-
 storage::QueueId queue_id(const storage::QueueInfo& info) {
     std::string key;
     key_into(key, {.tenant = info.tenant, .campaign = info.campaign, .klass = info.klass},
              info.domain);
-    return digest(key);
+    return QueueDigest().of(key);
 }
 
 /// One commit in the making.
@@ -43,7 +59,8 @@ struct ShardIntake::Draft {
     WallTime now{};
     storage::Batch batch;
     std::vector<Spool::Origin> origins;
-    std::vector<std::string> new_queues;  // keys whose rows this commit makes durable
+    // Whose rows this commit makes durable, with the number of the entry that it is for.
+    std::vector<std::pair<storage::QueueId, uint64_t>> new_queues;
 };
 
 ShardIntake::ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
@@ -56,16 +73,30 @@ ShardIntake::ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, Shard
       settings_(std::move(settings)),
       memory_(memory) {}
 
-ShardIntake::KnownQueue& ShardIntake::known_queue(const storage::Job& job,
-                                                  const std::string& domain) {
+ShardIntake::Known& ShardIntake::known_queue(const storage::Job& job, const std::string& domain) {
     key_into(key_, job, domain);
-    if (const auto found = known_queues_.find(key_); found != known_queues_.end())
-        return found->second;
+    const storage::QueueId id = digest_.of(key_);
+    if (const auto found = known_queues_.find(id); found != known_queues_.end()) return *found;
     if (known_queues_.size() >= known_queues_max) known_queues_.clear();
     auto info = std::make_shared<const storage::QueueInfo>(
         storage::QueueInfo{job.tenant, job.campaign, job.klass, domain});
-    return known_queues_.emplace(key_, KnownQueue{digest(key_), std::move(info), false})
-        .first->second;
+    return *known_queues_.emplace(id, KnownQueue{std::move(info), ++last_number_}).first;
+}
+
+Task<> ShardIntake::rewrite_rows(std::vector<storage::QueueId> queues) {
+    for (const storage::QueueId id : queues) {
+        known_queues_.erase(id);
+        rewritten_.insert(id);
+    }
+    co_await spool_.settled();
+}
+
+void ShardIntake::let_go(const std::vector<storage::QueueId>& queues) {
+    for (const storage::QueueId id : queues) {
+        // What it was written by meanwhile may have been dropped again.
+        known_queues_.erase(id);
+        rewritten_.erase(id);
+    }
 }
 
 void ShardIntake::add_part(JobPart& part, Draft& draft) {
@@ -79,10 +110,10 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
     const WallTime due = std::max(open.send_at.value_or(draft.now), draft.now);
     const WallTime expires = due + open.expires_in.value_or(settings_->expires);
     for (Recipient& recipient : part.recipients) {
-        KnownQueue& queue = known_queue(open.job, recipient.routing_domain);
-        if (!queue.row_durable) {
-            draft.batch.queues.emplace_back(queue.id, *queue.info);
-            draft.new_queues.push_back(key_);
+        const auto& [queue_id, queue] = known_queue(open.job, recipient.routing_domain);
+        if (!queue.row_durable || (!rewritten_.empty() && rewritten_.contains(queue_id))) {
+            draft.batch.queues.emplace_back(queue_id, *queue.info);
+            draft.new_queues.emplace_back(queue_id, queue.number);
         }
         storage::Event& event = draft.batch.events.emplace_back();
         event.type = storage::Event::Type::accepted;
@@ -96,7 +127,7 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
         event.domain = recipient.routing_domain;
         event.meta = recipient.meta;
         draft.batch.puts.push_back({.id = event.delivery,
-                                    .queue = queue.id,
+                                    .queue = queue_id,
                                     .recipient = std::move(recipient.address),
                                     .vars = std::move(recipient.vars),
                                     .meta = std::move(recipient.meta),
@@ -142,8 +173,9 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
     const auto committed =
         co_await spool_.accept(std::move(draft.batch), std::move(draft.origins), std::move(jobs));
     if (!committed) co_return std::unexpected(refusal_for(committed.error()));
-    for (const std::string& key : draft.new_queues)
-        if (const auto found = known_queues_.find(key); found != known_queues_.end())
+    for (const auto& [id, number] : draft.new_queues)
+        if (const auto found = known_queues_.find(id);
+            found != known_queues_.end() && found->second.number == number)
             found->second.row_durable = true;
     co_return std::expected<void, Refusal>{};
 }

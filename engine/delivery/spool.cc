@@ -34,6 +34,7 @@ struct Spool::Enqueued {
         item.waiter = waiter;
         spool.pending_.push_back(&item);
         spool.pending_records_ += item.records;
+        ++spool.given_;
         if (spool.running_) return;
         spool.running_ = true;
         spool.scope_.spawn(spool.run());
@@ -63,6 +64,11 @@ Task<> Spool::room() {
 
 Task<> Spool::passed(uint64_t group) {
     while (group_done_ < group) co_await changed_.wait();
+}
+
+Task<> Spool::settled() {
+    const uint64_t upto = given_;
+    while (ended_ < upto) co_await changed_.wait();
 }
 
 Task<> Spool::flush() {
@@ -112,10 +118,12 @@ Task<> Spool::run() {
         } else {
             for (Item* item : group) refuse(*item, result.error());
             // A job's later part must not be kept when an earlier one was refused.
+            ended_ += pending_.size();
             for (Item* item : std::exchange(pending_, {})) refuse(*item, result.error());
             pending_records_ = 0;
         }
         group_done_ = group_;
+        ended_ += group.size();
         changed_.notify_all();
     }
     running_ = false;

@@ -57,6 +57,8 @@ class Spool {
     uint64_t groups_begun() const { return group_; }
     /// Until that group is announced or refused.
     Task<> passed(uint64_t group);
+    /// Until what was given so far is committed and announced, or refused.
+    Task<> settled();
     bool idle() const { return !running_ && pending_.empty(); }
     /// Until everything given so far is committed or refused.
     Task<> flush();
@@ -85,6 +87,7 @@ class Spool {
     std::deque<Item*> pending_;  // items live in the frames of their waiters
     size_t pending_records_ = 0;
     uint64_t group_ = 0, group_done_ = 0;
+    uint64_t given_ = 0, ended_ = 0;  // items
     bool running_ = false;
     Signal changed_;  // a group ended
     Scope scope_;

@@ -85,9 +85,36 @@ TEST(LendingOrder, ForgetsTenantsThatHaveNothingDueAndNothingOut) {
     order.lent(bulk, "a", 1);
     EXPECT_FALSE(order.returned(bulk, "a"));
     EXPECT_EQ(order.out(), 0u);
-    EXPECT_FALSE(order.anything_due());
+    EXPECT_FALSE(order.busy());
     order.add({bulk, "b", ""}, 2);
     EXPECT_EQ(order.next(100)->room, 64u) << "the weight of the first is gone with it";
+}
+
+TEST(LendingOrder, KeepsRoomForAQueueThatIsReadFromDisk) {
+    Order order(64);
+    for (const int queue : {1, 2}) order.add({bulk, "a", ""}, queue);
+    ASSERT_EQ(order.next(60)->item, 1);
+    order.set_aside(bulk, "a", 60);
+    EXPECT_EQ(order.next(60)->room, 4u);
+    order.lent(bulk, "a", 4);
+    EXPECT_EQ(order.come_back(bulk, "a", 60), 60u);
+    order.lent(bulk, "a", 0);
+    for (int i = 0; i < 4; ++i) order.returned(bulk, "a");
+    EXPECT_FALSE(order.busy());
+}
+
+TEST(LendingOrder, KnowsATenantWhoseOnlyQueueIsBeingRead) {
+    Order order(64);
+    order.add({bulk, "a", "", 3}, 1);
+    ASSERT_TRUE(order.next(8));
+    order.set_aside(bulk, "a", 8);
+    order.add({bulk, "b", ""}, 2);
+    ASSERT_EQ(order.next(100)->room, 16u);
+    order.lent(bulk, "b", 16);
+    EXPECT_FALSE(order.returned(bulk, "b"));
+    EXPECT_TRUE(order.busy());
+    EXPECT_EQ(order.come_back(bulk, "a", 8), 8u);
+    order.lent(bulk, "a", 0);
 }
 
 }  // namespace

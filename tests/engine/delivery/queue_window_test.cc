@@ -122,6 +122,35 @@ TEST(QueueWindow, GivesNothingOutWhoseJobIsNotLoaded) {
     EXPECT_EQ(window.take_due(WallTime{milliseconds(99)}, 9).size(), 1u);
 }
 
+TEST(QueueWindow, KnowsWhenSomethingMayBeDueThoughAllOfItIsOnDisk) {
+    Deliveries deliveries;
+    EXPECT_EQ(QueueWindow().next_due(), std::nullopt);
+    EXPECT_EQ(QueueWindow::from_disk(queue).next_due(), WallTime{}) << "nothing is known yet";
+    QueueWindow window;
+    EXPECT_FALSE(window.place(deliveries.at(30, 3), 0)) << "no room at all";
+    EXPECT_EQ(window.next_due(), WallTime{milliseconds(30)});
+    EXPECT_FALSE(window.place(deliveries.at(20, 2), 0));
+    EXPECT_EQ(window.next_due(), WallTime{milliseconds(20)});
+    EXPECT_FALSE(window.empty());
+}
+
+TEST(QueueWindow, ReadsAgainWhatItHasLeftToTheDisk) {
+    Deliveries deliveries;
+    QueueWindow window;
+    for (auto [due, index] : {std::pair{10, 1u}, {20, 2u}})
+        window.place(deliveries.at(due, index), 9);
+    window.leave_all();
+    EXPECT_EQ(window.size(), 0u);
+    EXPECT_EQ(window.next_due(), WallTime{milliseconds(10)});
+    EXPECT_LT(window.begin_refill(), storage::key_of(deliveries.at(10, 1).delivery));
+    std::vector<Waiting> rows;
+    for (auto [due, index] : {std::pair{10, 1u}, {20, 2u}})
+        rows.push_back(deliveries.at(due, index));
+    window.end_refill(std::move(rows), std::nullopt);
+    EXPECT_EQ(indices(window.take_due(WallTime{milliseconds(99)}, 9)),
+              (std::vector<uint32_t>{1, 2}));
+}
+
 TEST(QueueWindow, KnowsTheKeyBeforeAnother) {
     const DeliveryKey key{queue, WallTime{milliseconds(5)}, {JobId{7}, 3}};
     EXPECT_LT(before(key), key);
@@ -144,6 +173,7 @@ class Model {
 
   private:
     void act(bool arrivals) {
+        if (random_() % 50 == 0) window_.leave_all();  // memory is scarce
         switch (random_() % (arrivals ? 4 : 3)) {
             case 0:
                 take();
