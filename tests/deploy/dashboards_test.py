@@ -72,7 +72,7 @@ def stays_at_zero(query):
     """What a healthy engine shows as 0: its data are the zeros."""
     return any(name in query["expr"] for name in (
         "intake_closed", "unaccounted", "queue_oldest", "shard_silent", "mailbox_waiting", "overflows", "starved", "worker_backlog",
-        "signers_backlog", "letters_converted", "log_lines_dropped", "ingest_connections"))
+        "signers_backlog", "letters_converted", "cancellations_pending", "log_lines_dropped", "ingest_connections"))
 
 
 def write_list(shown):

@@ -94,7 +94,7 @@ class Load(threading.Thread):
             self.problem = problem
 
     def submit(self, round):
-        domains = [f"d{n}.test" for n in range(15)] + ["slow.test", "secure.test", "secure.test"]
+        domains = [f"d{n}.test" for n in range(15)] + ["slow.test", "secure.test", "secure.test", "held.test"]
         recipients = [{"to": f"r{round}-{n}@{domains[n % len(domains)]}"} for n in range(60)]
         recipients.append({"to": "not an address"})
         if round % 10 == 0:
@@ -155,6 +155,7 @@ class World:
                        f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.prometheus}")
         lab.wait_until(lambda: lab.answers(self.prometheus) and lab.get(self.prometheus, "/-/ready")[0] == 200, 30,
                        "Prometheus is ready")
+        self.hold("held.test")
         self.load = Load(self.http, self.smtp)
         self.load.start()
 
@@ -163,6 +164,15 @@ class World:
             self.load.stopped.set()
             self.load.join(15)
         self.lab.__exit__(None, None, None)
+
+    def hold(self, domain):
+        """An operator's suspension, for as long as the world lasts."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=10)
+        connection.request("POST", "/v1/suspensions", json.dumps({"domain": domain, "for": "1h", "reason": "for the dashboards"}),
+                           {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != 201:
+            raise AssertionError(f"POST /v1/suspensions: {answer.status} {answer.read()[:300]!r}")
 
     def page(self):
         return lab.get(self.metrics, "/metrics")[1].decode()

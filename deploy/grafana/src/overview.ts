@@ -42,7 +42,12 @@ export const overview = dashboard({
       graph('Replies that refuse or put off', [line(`topk(10, ${node.sumRate('smtp_replies_total', 'stage, code', 'code=~"[45].*"')})`, '{{code}} to {{stage}}')],
         { unit: 'ops', about: '4xx: come again; 5xx: never. By the stage that was answered.' }),
       graph('Held back', [line(node.sumRate('throttled_seconds_total', 'provider, limit'), '{{provider}}: {{limit}}')],
-        { unit: 'short', about: 'Sites that stood still because of a limit, on average; by provider and by what held them.' }),
+        { unit: 'short', about: 'Sites where mail waited because of a limit, on average; by provider and by the limit that binds.' }),
+      graph('Held by orders', [
+        line(`sum by (scope) (${node.of('held_deliveries')})`, 'held: {{scope}}'),
+        line(`max (${node.of('suspensions')})`, 'suspensions in force'),
+        line(`max (${node.of('cancellations_pending')})`, 'cancellations under way'),
+      ], { unit: 'short', about: 'What operators have suspended or cancelled. GET /v1/suspensions says who, why and until when.' }),
       graph('Refused at our door', [line(node.sumRate('ingest_rejected_total', 'protocol, reason'), '{{protocol}}: {{reason}}')],
         { unit: 'ops', about: 'Requests and recipients that were not taken, by reason. Submitters got the same words.' }),
       graph('Answer to a submitter', quantiles(node, 'ingest_ack_duration_seconds'),

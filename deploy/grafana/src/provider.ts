@@ -39,7 +39,9 @@ export const providers = dashboard({
     ]],
     ['What limits us', [
       graph('Held back', [line(provider.sumRate('throttled_seconds_total', 'provider, limit'), '{{provider}}: {{limit}}')],
-        { unit: 'short', about: 'Sites of the provider that stood still because of a limit, on average.' }),
+        { unit: 'short', about: 'Sites of the provider where mail waited because of a limit, on average; by the limit that binds. Compare with the limits in force.' }),
+      graph('Limits in force', [line(`max by (provider, limit) (${provider.of('limit_effective')})`, '{{provider}}: {{limit}}')],
+        { unit: 'short', about: 'Of the site where it is largest. connections: at a time. rate: mails a second. learned_*: what the hosts have been seen to take.' }),
       graph('Possible duplicates', [line(provider.sumRate('in_doubt_total', 'provider, cause'), '{{provider}}: {{cause}}')],
         { unit: 'ops', about: 'Nobody knows whether the receiver has the mail. connection: lost before the answer to the content; crash, power: of ours before the record of it.' }),
     ]],
