@@ -130,11 +130,17 @@ const ordered_json& member_of(const ordered_json& object, std::string_view name)
 }
 
 std::string limit_words(std::string_view limit) {
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> words{{
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> words{{
         {"reply", "a host said that we are too fast"},
         {"unreachable", "no connection could be opened"},
         {"connections", "all connections are in use"},
         {"rate", "the rate"},
+        {"connection_rate", "connections are opened no faster"},
+        {"learned_rate", "no faster than its hosts take mail"},
+        {"learned_connections", "no more connections than its hosts take"},
+        {"rest", "every source rests"},
+        {"warmup", "its sources have sent what they may today"},
+        {"suspended", "an operator holds it"},
     }};
     const auto known =
         std::ranges::find(words, limit, [](const auto& entry) { return entry.first; });

@@ -131,4 +131,26 @@ describe("the console's words to somebody who may not look", () => {
       await looker.end();
     }
   });
+
+  it("says when the daemon hangs, keeps what it knew, and comes back with it", async () => {
+    const engine = Number(process.env.SLUICE_PID);
+    const looker = await new Looker().start({ origin });
+    try {
+      const { page } = looker;
+      await page.goto(url);
+      await until(page, () => document.querySelector("#state").textContent === "live");
+      await until(page, () => document.querySelectorAll("#events tbody tr").length > 0);
+      process.kill(engine, "SIGSTOP");
+      await until(page, () => document.querySelector("#state").textContent === "disconnected");
+      assert.match(await page.locator("#notice").textContent(), /as of the last word/);
+      assert.ok(await page.locator("#events tbody tr").count() > 0);
+      assert.equal(await page.evaluate(() => document.body.classList.contains("stale")), true);
+      process.kill(engine, "SIGCONT");
+      await until(page, () => document.querySelector("#state").textContent === "live");
+      assert.equal(await page.locator("#notice").isVisible(), false);
+    } finally {
+      process.kill(engine, "SIGCONT");
+      await looker.end();
+    }
+  });
 });

@@ -75,6 +75,7 @@ api_key_sha256 = "{hashlib.sha256(TENANT_KEY.encode()).hexdigest()}"
         story = world.submit(1, "story", to="story@d7.demo.test")
         world.start_load()
         environment = {**os.environ, "SLUICE_CONSOLE": f"{world.url}/console", "SLUICE_STORY_JOB": story,
+                       "SLUICE_PID": str(world.engine.pid),
                        "SLUICE_GUARDED": f"{guarded.url}/console", "SLUICE_TENANT_KEY": TENANT_KEY}
         ran = subprocess.run(["node", "--test", "--test-reporter=tap", "console.test.mjs"], cwd=HERE, env=environment,
                              capture_output=True, text=True, timeout=SECONDS_MAX)

@@ -58,7 +58,7 @@ class World(lab.Lab):
         self.start_sink(f"127.60.0.0/24:{self.smtp}", self.stats, "--dns", f"127.0.0.1:{self.dns}", "--domains", DOMAINS,
                         "--sites", SITES, "--rcpt", "4% 550 5.1.1 no such user, 6% 451 4.7.1 greylisted, come again",
                         "--final", "1% 452 4.2.2 mailbox full")
-        self.start_engine(CONFIGURATION.format(folder=self.folder, http=self.http, dns=self.dns, smtp=self.smtp,
+        self.engine = self.start_engine(CONFIGURATION.format(folder=self.folder, http=self.http, dns=self.dns, smtp=self.smtp,
                                                more=self.more), self.http)
         self.url = f"http://127.0.0.1:{self.http}"
         return self

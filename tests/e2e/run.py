@@ -11,6 +11,7 @@ import pathlib
 import random
 import sys
 import time
+import traceback
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -47,6 +48,12 @@ class Lines(unittest.TestResult):
         super().addError(test, error)
         self.bad += 1
         self.say("FAILED", test, self.errors[-1][1])
+
+    def addSubTest(self, test, subtest, error):  # a case with a subtest that fails is no success, and gets no other word
+        super().addSubTest(test, subtest, error)
+        if error is not None:
+            self.bad += 1
+            self.say("FAILED", subtest, "".join(traceback.format_exception(*error)))
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)

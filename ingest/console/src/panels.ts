@@ -140,7 +140,9 @@ export class QueuePanel {
 
 export const limitWords: Record<string, string> = {
   reply: "a host said that we are too fast", unreachable: "no connection could be opened", connections: "every connection is in use",
-  rate: "the rate", source: "the source", warmup: "the warm-up",
+  rate: "the rate", connection_rate: "connections are opened no faster", learned_rate: "no faster than its hosts take mail",
+  learned_connections: "no more connections than its hosts take", rest: "every source rests",
+  warmup: "its sources have sent what they may today", suspended: "an operator holds it",
 };
 
 export class ProvidersPanel {
