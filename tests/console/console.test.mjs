@@ -56,6 +56,39 @@ describe("the console", () => {
     await page.getByRole("button", { name: "All", exact: true }).click();
   });
 
+  it("pauses with a reason and the count first, shows what is held and resumes it", async () => {
+    await page.getByRole("button", { name: "Pause…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText(/\d+ open deliver(y|ies) of all mail\./).waitFor();
+    await dialog.getByLabel("What").selectOption("campaign");
+    await dialog.getByLabel("Its name").fill("winter-sale");
+    await dialog.getByText(/\d+ open deliver(y|ies) of campaign winter-sale\./).waitFor();
+    await dialog.getByLabel("Why").fill("wrong price");
+    await dialog.getByRole("button", { name: "Pause them" }).click();
+    const held = page.locator("#holds tbody tr", { hasText: "campaign winter-sale" });
+    await held.getByText("wrong price").waitFor();
+    const { suspensions } = await get("/v1/suspensions");
+    assert.deepEqual(suspensions.map((s) => [s.campaign, s.reason]), [["winter-sale", "wrong price"]]);
+    await until(page, () => Number(document.querySelector("#holds [data-part=held]")?.textContent.replaceAll(",", "")) > 0);
+    await held.getByRole("button", { name: "Resume campaign winter-sale" }).click();
+    await until(page, () => document.querySelector("#holds").hidden);
+    assert.deepEqual((await get("/v1/suspensions")).suspensions, []);
+  });
+
+  it("cancels a job with a reason, after it has said how much that is", async () => {
+    const row = page.locator("#jobs tbody tr", { hasText: "big-one" }), id = await row.locator("th").textContent();
+    await row.getByRole("button", { name: `Cancel job ${id}` }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText(new RegExp(`\\d+ open deliveries of job ${id}\\.`)).waitFor();
+    assert.equal((await get(`/v1/jobs/${id}`)).cancelled, 0);
+    await dialog.getByLabel("Why").fill("sent twice");
+    await dialog.getByRole("button", { name: "Cancel them" }).click();
+    await page.getByText(new RegExp(`^Cancelled job ${id}: [\\d,]+ deliver`)).waitFor();
+    for (let tries = 0; tries < 50 && (await get(`/v1/jobs/${id}`)).open > 0; ++tries) await page.waitForTimeout(200);
+    const job = await get(`/v1/jobs/${id}`);
+    assert.ok(job.open === 0 && job.cancelled > 2000, JSON.stringify(job));
+  });
+
   it("tells a message's story by address and by id", async () => {
     const id = process.env.SLUICE_STORY_JOB + "-0";
     await page.getByRole("searchbox", { name: "A delivery, a job or an address" }).fill("story@d7.demo.test");

@@ -7,12 +7,12 @@ import { byId, h, write } from "./dom";
 import { EventsPanel } from "./events";
 import { clock, rate, seconds } from "./format";
 import { History } from "./history";
-import { JobsPanel } from "./jobs";
+import { HoldsPanel, JobsPanel, OrderDialog, reachWords } from "./jobs";
 import { Live, type Connection } from "./live";
 import { BouncesPanel, ProvidersPanel, QueuePanel, Tiles } from "./panels";
 import { StoryDialog } from "./story";
 import { theme } from "./theme";
-import type { Job, Past, Provider, Queues, Site, Snapshot } from "./types";
+import type { Job, Past, Provider, Queues, Site, Snapshot, Suspension } from "./types";
 
 const listsEvery = 4_000;
 const spans: [number, string][] = [[60, "1 min"], [300, "5 min"], [900, "15 min"]];
@@ -30,7 +30,10 @@ const charts = [
 const tiles = new Tiles(), queue = new QueuePanel(), providers = new ProvidersPanel(), bounces = new BouncesPanel();
 const story = new StoryDialog();
 const events = new EventsPanel((delivery) => void story.open(delivery));
-const jobs = new JobsPanel((job) => void story.open(job));
+const orders = new OrderDialog((what) => { notice(what, "done"); void lists(); });
+const jobs = new JobsPanel((job) => void story.open(job), (kind, reach) => orders.open(kind, [], reach));
+const holds = new HoldsPanel((suspension) => void resume(suspension));
+const hold = byId<HTMLButtonElement>("hold");
 let operator = true, connected = false;
 
 function notice(text: string, kind: "done" | "failed"): void {
@@ -89,16 +92,29 @@ function connection(c: Connection): void {
 async function lists(): Promise<void> {
   if (document.hidden || !connected) return;
   try {
-    const [q, open, ended, p, s] = await Promise.all([
+    const [q, open, ended, p, s, o] = await Promise.all([
       ask<Queues>("/v1/queues?limit=12"), ask<{ jobs: Job[] }>("/v1/jobs?state=open&sort=open&limit=8"), ask<{ jobs: Job[] }>("/v1/jobs?state=finished&limit=4"),
-      operator ? ask<{ providers: Provider[] }>("/v1/providers") : null, operator ? ask<{ sites: Site[] }>("/v1/sites?limit=200") : null]);
+      operator ? ask<{ providers: Provider[] }>("/v1/providers") : null, operator ? ask<{ sites: Site[] }>("/v1/sites?limit=200") : null,
+      ask<{ suspensions: Suspension[] }>("/v1/suspensions")]);
+    hold.hidden = false;
     queue.show(q);
     jobs.show([...open.jobs, ...ended.jobs]);
     if (p && s) providers.show(p.providers, s.sites);
+    holds.show(o.suspensions);
   } catch (failed) {
     const error = failed as ApiError;
     if (connected) notice(`The lists could not be read: ${error.message}.`, "failed");
   }
+}
+
+async function resume(suspension: Suspension): Promise<void> {
+  try {
+    await ask(`/v1/suspensions/${encodeURIComponent(suspension.suspension)}`, "DELETE");
+    notice(`Resumed ${reachWords(suspension)}.`, "done");
+  } catch (failed) {
+    notice(`${(failed as ApiError).message}.`, "failed");
+  }
+  void lists();
 }
 
 function askForKey(why: ApiError): void {
@@ -120,6 +136,7 @@ byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
   void story.open(byId<HTMLInputElement>("search-text").value);
 });
+hold.addEventListener("click", () => orders.open("pause", operator ? ["campaign", "domain", "tenant", "provider", "site"] : ["campaign", "domain"]));
 theme(byId<HTMLButtonElement>("theme"), () => { for (const chart of charts) chart.repaint(); });
 const live = new Live(snapshot, past, connection);
 live.start();

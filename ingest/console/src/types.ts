@@ -55,3 +55,8 @@ export interface Job extends Counts {
 }
 
 export interface Story { delivery: string; to: string; state: string; events: SluiceEvent[] }
+
+export interface Suspension {
+  suspension: string; since: string; reason?: string; until?: string; held?: number; route?: string[];
+  tenant?: string; campaign?: string; domain?: string; class?: string; provider?: string; site?: string; source?: string; all?: boolean;
+}
