@@ -285,7 +285,8 @@ class Fsck {
     Result<void> open_to_mend() {
         auto status = open_to_write();
         if (status.ok()) return {};
-        if (status.ToString().find("lock") != std::string::npos)
+        // By its whole words: "block checksum mismatch" is none of a lock.
+        if (status.IsIOError() && status.ToString().contains("lock file"))
             return std::unexpected(Error{Errc::locked, "data_dir " + data_dir_.string() +
                                                            " is in use; stop the daemon first"});
         find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),

@@ -73,7 +73,8 @@ def settings():
 
 
 def free_port(ips=("127.0.0.1",), kinds=(socket.SOCK_STREAM,)):
-    """A port that is free on all of these addresses at this moment."""
+    """A port that is free on all of these addresses at this moment. Not one that the kernel would choose: those of
+    outgoing connections come and go."""
     for _ in range(200):
         with contextlib.ExitStack() as sockets:
             def bind(ip, kind, port):
@@ -81,7 +82,7 @@ def free_port(ips=("127.0.0.1",), kinds=(socket.SOCK_STREAM,)):
                 bound.bind((ip, port))
                 return bound.getsockname()[1]
             try:
-                port = bind(ips[0], kinds[0], 0)
+                port = bind(ips[0], kinds[0], random.SystemRandom().randrange(16000, 32000))
                 for ip in ips:
                     for kind in kinds:
                         if (ip, kind) != (ips[0], kinds[0]):

@@ -154,7 +154,7 @@ TEST(ConfigErrors, NameTheUnknownKeyAndTheOneThatWasMeant) {
               "t.toml:1:2: unknown section [dellivery]; did you mean delivery?");
     EXPECT_THAT(problem("[[provider]]\nname=\"x\"\nmx_suffix=[\".x.y\"]\nrates=\"1/s\""),
                 HasSubstr("did you mean rate?"));
-    EXPECT_THAT(problem("[node]\nzzz = 1"), HasSubstr("known here: name, data_dir, shards"));
+    EXPECT_THAT(problem("[node]\nzzz = 1"), HasSubstr("known here: name, data_dir, log_dir, shards"));
 }
 
 TEST(ConfigErrors, NameTheSectionThatAKeyBelongsTo) {
