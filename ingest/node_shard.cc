@@ -182,9 +182,9 @@ void NodeShard::start(Queues queues) {
         *reactor_, thread_name("shard", id_), std::nullopt,
         [this, queues = std::move(queues)]() mutable {
             delivery_.start(std::move(queues));
-            background_.spawn(publish());
-            background_.spawn(write_back());
-            if (id_ == 0) background_.spawn(remember());
+            each_second_.spawn(publish());
+            each_second_.spawn(write_back());
+            if (id_ == 0) each_second_.spawn(remember());
             for (auto& [listener, door] : listeners_)
                 listening_.spawn(accept_from(*listener, door));
         });
@@ -196,7 +196,8 @@ void NodeShard::stop() {
 }
 
 bool NodeShard::at_rest() const {
-    return connections_.running() == 0 && background_.running() == 0 && delivery_.at_rest();
+    return connections_.running() == 0 && background_.running() == 0 &&
+           each_second_.running() == 0 && delivery_.at_rest();
 }
 
 Task<> NodeShard::accept_from(engine::Listener& listener, Door door) {
@@ -305,6 +306,7 @@ Task<> NodeShard::publish() {
 Task<> NodeShard::write_back() {
     while (!draining_) {
         co_await commits_.run([this] { shared_.in_doubt.start_writeback(id_); });
+        if (draining_) break;  // drain() has woken those that waited then
         co_await second_.wait_until(reactor_->now() + publish_every);
     }
 }
@@ -315,6 +317,7 @@ Task<> NodeShard::remember() {
         storage::JobCounts totals;
         co_await reads_.run([&] { totals = shared_.store.totals(); });
         shared_.history.add(reactor_->wall(), totals);
+        if (draining_) break;
         co_await second_.wait_until(reactor_->now() + publish_every);
     }
 }
@@ -418,6 +421,7 @@ Task<> NodeShard::drain() {
     co_await delivery_.drain(reactor_->now() + shared_.settings->drain - drain_margin);
     co_await ending.join();
     co_await dns_->stop();
+    co_await each_second_.join();
     shared_.drained.fetch_add(1, std::memory_order_release);
 }
 

@@ -152,6 +152,7 @@ class NodeShard final : engine::Node {
     engine::Signal second_;
     engine::Scope listening_;
     engine::Scope connections_;
+    engine::Scope each_second_;
     engine::Scope background_;
     std::unique_ptr<TurnWatch> watch_;
     struct Published {

@@ -36,6 +36,13 @@ class Lifecycle(unittest.TestCase):
         self.assertEqual(sorted(receiver.recipients()), sorted(recipients), "an orderly stop makes no duplicates")
         print(f"      stopped in {seconds:.1f} s with {at_stop} of 600 delivered")
 
+    def test_a_stop_right_after_the_start_is_in_order(self):
+        daemon = self.world.daemon()
+        for before in range(30):
+            daemon.spawn()
+            wait_until(lambda: daemon.process.text().count("daemon.ready") > before, 30, "the daemon", every=0.001)
+            self.assertEqual(daemon.stop()[0], 0, daemon.process.text()[-1000:])
+
     def test_a_restart_keeps_mail_events_and_answers(self):
         receiver = self.world.start_receiver()
         daemon = self.world.daemon().start()
