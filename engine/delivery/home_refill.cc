@@ -304,6 +304,7 @@ std::shared_ptr<const JobInfo> Home::job_info(Load& load) {
 
 /// A job whose queues have their turns one after the other is not read anew for each.
 void Home::keep_job(const std::shared_ptr<const JobInfo>& job) {
+    if (!job->content()) return;  // an operator may bring it back
     if (contents_over_budget()) return kept_jobs_.clear();
     kept_jobs_.push_back(job);
     if (kept_jobs_.size() > jobs_kept_max) kept_jobs_.pop_front();

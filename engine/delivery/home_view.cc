@@ -41,7 +41,8 @@ Task<QueueOverview> Home::overview(QueueQuestion question) {
                 if (!of_queue.oldest || delivery.accepted < *of_queue.oldest)
                     of_queue.oldest = delivery.accepted;
             });
-            of_queue.next_due = queue.window.next_due();
+            if (queue.place != Queue::Place::unlooked)  // nothing is known of its rows yet
+                of_queue.next_due = queue.window.next_due();
             if (queue.window.cursor()) of_queue.on_disk.push_back(queue.id);
             looked_at += 1 + of_queue.waiting;
             known->second.add(of_queue);
