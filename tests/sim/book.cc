@@ -23,6 +23,13 @@ bool read_number(std::string_view& text, uint64_t& number) {
     return true;
 }
 
+/// When it was due, as the book knew it then.
+WallTime due_at(const Item& item, Instant then) {
+    for (const auto& [until, before] : item.due_before)
+        if (then <= until) return before;
+    return item.due;
+}
+
 }  // namespace
 
 std::string Book::address_of(size_t job, uint32_t index, const std::string& domain) {
@@ -95,7 +102,7 @@ void Book::refused(size_t job) {
 void Book::booted(storage::Store& store) {
     ++boot_;
     // The clock of this boot may say that much more time has passed.
-    if (healed_) healed_->first = std::max(healed_->first, world_.engine_wall());
+    if (healed_) healed_->wall = std::max(healed_->wall, world_.engine_wall());
     poll(store);
 }
 
@@ -240,12 +247,7 @@ void Book::terminal(Item& item, const Event& event) {
         case Event::Type::expired:
             ++counts.expired;
             ++totals_.expired;
-            if (event.time < item.expires ||
-                world_.engine_wall() + world_.clock_slack() < item.expires)
-                world_.fail("nothing expires early", name(item));
-            if (healed_ && !item.held && item.expires > healed_->first + healed_->second)
-                world_.fail("what is well is delivered", name(item) + " expired all the same");
-            return;
+            return check_expired(item, event);
         default:
             world_.fail("known terminal events", name(item) + " ended in another way");
     }
@@ -257,6 +259,17 @@ void Book::check_delivered(const Item& item, const Event& event) {
         item.acceptances, [](const Acceptance& acceptance) { return acceptance.read.has_value(); });
     if (!said && !item.lied_to)
         world_.fail("delivered means that a receiver has it", name(item) + " was never taken");
+}
+
+void Book::check_expired(const Item& item, const Event& event) {
+    if (event.time < item.expires || world_.engine_wall() + world_.clock_slack() < item.expires)
+        world_.fail("nothing expires early", name(item));
+    if (!healed_ || item.held) return;
+    // An attempt before that may have put its next one off until its expiry, and a clock that was
+    // set back makes that a long time.
+    const WallTime well_since = std::max(healed_->wall, due_at(item, healed_->at));
+    if (item.expires > well_since + healed_->life)
+        world_.fail("what is well is delivered", name(item) + " expired all the same");
 }
 
 void Book::check_rows(storage::Store& store) {
@@ -304,13 +317,7 @@ void Book::tried(Item& item, Link& link, Instant sent) {
         world_.fail("nothing is sent after its end", name(item));
     // It may have been on its way for so long that its answer is no longer waited for: what was due
     // when it was sent counts.
-    WallTime due = item.due;
-    for (const auto& [until, before] : item.due_before)
-        if (sent <= until) {
-            due = before;
-            break;
-        }
-    if (when + world_.clock_slack() < due)
+    if (when + world_.clock_slack() < due_at(item, sent))
         world_.fail("nothing is sent before it is due", name(item));
     if (when > item.expires + expiry_slack)
         world_.fail("nothing is sent after its expiry", name(item));

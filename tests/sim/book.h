@@ -113,14 +113,17 @@ class Book {
     size_t open() const { return open_; }
     std::string describe_open() const;
     WallTime last_expiry() const;  // of what is open
-    /// From here on what has that much time left must not expire.
-    void healed(std::chrono::milliseconds life) { healed_ = {world_.engine_wall(), life}; }
+    /// From here on what has that much time left, once it is due, must not expire.
+    void healed(std::chrono::milliseconds life) {
+        healed_ = {world_.now(), world_.engine_wall(), life};
+    }
     const Totals& totals() const { return totals_; }
 
   private:
     void apply(const storage::Event& event);
     void terminal(Item& item, const storage::Event& event);
     void check_delivered(const Item& item, const storage::Event& event);
+    void check_expired(const Item& item, const storage::Event& event);
     void check_parts();
     Item* item_of(storage::DeliveryId id);
     std::string name(const Item& item) const;
@@ -136,7 +139,12 @@ class Book {
     std::set<uint32_t> dark_boots_;   // ended with the machine
     std::set<uint32_t> lossy_boots_;  // ended without having told the store all they knew
     size_t open_ = 0;
-    std::optional<std::pair<WallTime, std::chrono::milliseconds>> healed_;
+    struct Healed {
+        Instant at;
+        WallTime wall;
+        std::chrono::milliseconds life;
+    };
+    std::optional<Healed> healed_;
     Totals totals_;
 };
 
