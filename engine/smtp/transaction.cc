@@ -124,6 +124,9 @@ void Transaction::take_mail(const Reply& reply) {
     } else if (pace_ == Pace::grouped && is_about_the_dialogue(reply)) {
         not_in_a_group(Step::mail, reply);
     } else {
+        // Unless that was the reply to something before, and the host has this mail open: the next
+        // one's recipients would be added to it (seed 1000569 of tests/sim).
+        open_ = true;
         settle_all(kind_of(reply), Step::mail, reply);
     }
 }
