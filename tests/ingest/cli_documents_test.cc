@@ -17,7 +17,7 @@ namespace {
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
-std::string run(std::vector<std::string> words, int wanted = 0) {
+std::string output_of(std::vector<std::string> words, int wanted = 0) {
     std::vector<const char*> argv{"sluice"};
     for (const auto& word : words) argv.push_back(word.c_str());
     testing::internal::CaptureStdout();
@@ -33,29 +33,29 @@ std::string file_text(const fs::path& file) {
 }
 
 TEST(Documents, NameEveryCommandAndOption) {
-    const std::string whole = run({"man"});
+    const std::string whole = output_of({"man"});
     for (const char* command : {"serve", "check", "events", "top", "queue", "why", "completion"}) {
         EXPECT_THAT(whole, HasSubstr(std::string("\\fBsluice\\-") + command));
         for (const char* shell : {"bash", "zsh", "fish"})
-            EXPECT_THAT(run({"completion", shell}), HasSubstr(command)) << shell;
+            EXPECT_THAT(output_of({"completion", shell}), HasSubstr(command)) << shell;
     }
-    const std::string page = run({"man", "queue"});
+    const std::string page = output_of({"man", "queue"});
     EXPECT_THAT(page, HasSubstr(".TH SLUICE\\-QUEUE 1"));
     EXPECT_THAT(page, HasSubstr("\\fB\\-\\-sort\\fR"));
-    EXPECT_THAT(run({"completion", "bash"}), HasSubstr("--sort"));
-    EXPECT_THAT(run({"man", "why"}), HasSubstr("\\fIWHAT\\fR"));
+    EXPECT_THAT(output_of({"completion", "bash"}), HasSubstr("--sort"));
+    EXPECT_THAT(output_of({"man", "why"}), HasSubstr("\\fIWHAT\\fR"));
 }
 
 TEST(Documents, OfAMisspeltCommandSayWhatWasMeant) {
     testing::internal::CaptureStderr();
-    run({"man", "queu"}, 2);
+    output_of({"man", "queu"}, 2);
     EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("did you mean queue?"));
 }
 
 TEST(Documents, AreWrittenIntoAFolder) {
     std::string name = (fs::temp_directory_path() / "sluice-man-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
-    run({"man", "--into", name + "/pages"});
+    output_of({"man", "--into", name + "/pages"});
     for (const char* page : {"sluice.1", "sluice-top.1", "sluice-events.1", "sluice.toml.5"})
         EXPECT_THAT(file_text(fs::path(name) / "pages" / page), HasSubstr(".TH ")) << page;
     fs::remove_all(name);

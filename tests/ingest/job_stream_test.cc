@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view header =
+constexpr std::string_view job_head =
     R"({"from":"b@s.test","content":{"from":"s@s.test","subject":"{{token}}","text":"t"}})"
     "\n";
 constexpr std::string_view ndjson = "application/x-ndjson";
@@ -42,7 +42,7 @@ TEST(JobStream, TakesAHundredThousandRecipientsOfOneJob) {
     shard.intake.commit_takes = 1ms;
     const auto wire = shard.connect();
     wire->piece = 16 << 10;
-    std::string body(header);
+    std::string body(job_head);
     for (size_t i = 0; i < 100'000; ++i) body += recipient(i);
     wire->to_server = http("POST", "/v1/messages", body, ndjson);
     shard.reactor.advance(10s);
@@ -66,8 +66,9 @@ TEST(JobStream, TakesAHundredThousandRecipientsOfOneJob) {
 
 TEST(JobStream, TakesJobsOneAfterTheOtherInBothForms) {
     TestShard shard;
-    const auto reply = send(shard, std::string(header) + recipient(1) + recipient(2) + whole_job() +
-                                       "\n\r\n" + std::string(header) + recipient(3) + whole_job());
+    const auto reply =
+        send(shard, std::string(job_head) + recipient(1) + recipient(2) + whole_job() + "\n\r\n" +
+                        std::string(job_head) + recipient(3) + whole_job());
     EXPECT_EQ(reply.status, 202);
     const auto last = answer_lines(reply).back();
     EXPECT_EQ(last["jobs"], 4);
@@ -78,7 +79,7 @@ TEST(JobStream, TakesJobsOneAfterTheOtherInBothForms) {
 
 TEST(JobStream, ReadsLinesCutAtEveryByte) {
     const std::string body =
-        std::string(header) + recipient(1) + "{\"to\":\"bad\"}\n" + whole_job() + "{\"to\":3";
+        std::string(job_head) + recipient(1) + "{\"to\":\"bad\"}\n" + whole_job() + "{\"to\":3";
     TestShard shard;
     for (const size_t piece : {1, 2, 3, 5, 7, 50, 100}) {
         shard.intake.jobs.clear();
@@ -96,7 +97,7 @@ TEST(JobStream, ReadsLinesCutAtEveryByte) {
 TEST(JobStream, ReportsABadLineAndGoesOn) {
     TestShard shard;
     const auto reply = send(
-        shard, std::string(header) + recipient(1) +
+        shard, std::string(job_head) + recipient(1) +
                    "{\"to\":\"bad\"}\n{\"to\" 1}\n{\"to\":\"a@x.test\",\"x\":1}\n" +
                    "{\"to\":\"a@x.test\",\"vars\":{\"token\":\"a\\nb\"}}\n[]\n" + recipient(2));
     const auto lines = answer_lines(reply);
@@ -117,8 +118,8 @@ TEST(JobStream, ReportsABadLineAndGoesOn) {
 TEST(JobStream, StopsAtARecipientWhoseJobWasRefused) {
     TestShard shard;
     const auto reply =
-        send(shard, std::string(header) + recipient(1) + "{\"from\":\"nobody\",\"content\":{}}\n" +
-                        recipient(2) + whole_job());
+        send(shard, std::string(job_head) + recipient(1) +
+                        "{\"from\":\"nobody\",\"content\":{}}\n" + recipient(2) + whole_job());
     const auto lines = answer_lines(reply);
     EXPECT_EQ(lines.back()["accepted"], 1);
     EXPECT_EQ(lines.back()["complete"], false);
@@ -138,7 +139,7 @@ TEST(JobStream, AnswersABadFirstLineWithItsStatusAndStoresNothing) {
 TEST(JobStream, CommitsWhatCameWhenTheInputRunsDry) {
     TestShard shard;
     const auto wire = shard.connect();
-    const std::string body = std::string(header) + recipient(1) + recipient(2);
+    const std::string body = std::string(job_head) + recipient(1) + recipient(2);
     wire->to_server =
         http("POST", "/v1/messages", body, ndjson)
             .substr(0, http("POST", "/v1/messages", body, ndjson).size() - recipient(2).size());
@@ -157,7 +158,7 @@ TEST(JobStream, EndsTheJobOfAPeerThatWentAway) {
     wire->to_server =
         "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Type: "
         "application/x-ndjson\r\nContent-Length: 99999\r\n\r\n" +
-        std::string(header) + recipient(1);
+        std::string(job_head) + recipient(1);
     shard.replies(*wire);
     wire->to_server = recipient(2).substr(0, 10);
     shard.replies(*wire);
@@ -174,7 +175,7 @@ TEST(JobStream, StopsWithTheRefusalWhenTheQueueIsFull) {
     TestShard shard;
     shard.intake.refuses_commit =
         engine::Refusal{engine::Refusal::Why::queue_full, "queue.bytes_max", "full", 7s};
-    const auto reply = send(shard, std::string(header) + recipient(1));
+    const auto reply = send(shard, std::string(job_head) + recipient(1));
     EXPECT_EQ(reply.status, 429);
     EXPECT_EQ(reply.fields.at("retry-after"), "7");
 }
@@ -182,7 +183,7 @@ TEST(JobStream, StopsWithTheRefusalWhenTheQueueIsFull) {
 TEST(JobStream, GivesIdsWhenAskedFor) {
     TestShard shard;
     shard.intake.commit_takes = 1ms;
-    std::string body(header);
+    std::string body(job_head);
     for (size_t i = 0; i < 2'500; ++i) body += recipient(i);
     const auto wire = shard.connect();
     wire->piece = 4096;
@@ -218,7 +219,7 @@ TEST(JobStream, StopsReadingFromAPeerThatDoesNotReadItsAnswers) {
     TestShard shard;
     const auto wire = shard.connect();
     wire->piece = 64 << 10;
-    std::string body(header);
+    std::string body(job_head);
     for (size_t i = 0; i < 50'000; ++i) body += "{\"to\":\"bad\"}\n";
     wire->write_hangs = true;
     wire->to_server = http("POST", "/v1/messages", body, ndjson);
@@ -254,7 +255,7 @@ class JobStreamSpeed : public testing::Test {
     }
 };
 TEST_F(JobStreamSpeed, DISABLED_ShortRecipientLines) {
-    std::string body(header);
+    std::string body(job_head);
     for (size_t i = 0; i < 500'000; ++i) body += recipient(i);
     measure("short recipient lines", body, 500'000);
 }

@@ -29,7 +29,7 @@ std::string plain(const std::string& user, const std::string& password,
 const std::string ehlo = "EHLO app.example\r\n";
 const std::string log_in = ehlo + "AUTH PLAIN " + plain("ann", "secret") + "\r\n";
 const std::string envelope = "MAIL FROM:<b@s.example>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
-const std::string message = "From: b@s.example\r\nSubject: hi\r\n\r\nx\r\n.\r\n";
+const std::string mail = "From: b@s.example\r\nSubject: hi\r\n\r\nx\r\n.\r\n";
 
 struct SmtpLogin : ::testing::Test {
     Harness h;
@@ -48,7 +48,7 @@ TEST_F(SmtpLogin, IsOfferedWhereNobodyListens) {
 }
 
 TEST_F(SmtpLogin, MakesTheSessionTheTenants) {
-    EXPECT_EQ(codes(h.talk({log_in, envelope, message})), "220 250 235 250 250 354 250");
+    EXPECT_EQ(codes(h.talk({log_in, envelope, mail})), "220 250 235 250 250 354 250");
     ASSERT_EQ(h.intake.parts.size(), 1u);
     EXPECT_EQ(h.intake.parts[0].job->job.tenant, "acme");
     EXPECT_THAT(h.rendered(), ::testing::StartsWith("Received: by out1.example with ESMTPA id "));
@@ -56,12 +56,12 @@ TEST_F(SmtpLogin, MakesTheSessionTheTenants) {
 }
 
 TEST_F(SmtpLogin, LetsNobodySpeakForAnotherTenant) {
-    EXPECT_THAT(h.talk({log_in, envelope, "X-Sluice-Tenant: other\r\n" + message}),
+    EXPECT_THAT(h.talk({log_in, envelope, "X-Sluice-Tenant: other\r\n" + mail}),
                 HasSubstr("554 5.6.0 X-Sluice-Tenant: this login is another tenant's"));
     EXPECT_TRUE(h.intake.parts.empty());
-    EXPECT_THAT(h.talk({log_in, envelope, "X-Sluice-Tenant: acme\r\n" + message}),
+    EXPECT_THAT(h.talk({log_in, envelope, "X-Sluice-Tenant: acme\r\n" + mail}),
                 HasSubstr("250 2.0.0 queued"));
-    EXPECT_THAT(h.talk({ehlo, envelope, "X-Sluice-Tenant: other\r\n" + message}),
+    EXPECT_THAT(h.talk({ehlo, envelope, "X-Sluice-Tenant: other\r\n" + mail}),
                 HasSubstr("250 2.0.0 queued"))
         << "a trusted host may";
 }
@@ -135,7 +135,7 @@ TEST_F(SmtpLogin, TellsWhoHasGuessedTooOftenToWait) {
     for (int i = 0; i < 5; ++i) h.talk({ehlo, "AUTH PLAIN " + plain("ann", "guess") + "\r\n", ""});
     const std::string said = h.talk({log_in, ""});
     EXPECT_THAT(said, HasSubstr("454 4.7.0 too many wrong passwords; try again in "));
-    EXPECT_EQ(codes(h.talk({ehlo, envelope, message})), "220 250 250 250 354 250")
+    EXPECT_EQ(codes(h.talk({ehlo, envelope, mail})), "220 250 250 250 354 250")
         << "a trusted host needs no login";
 }
 
@@ -181,9 +181,8 @@ TEST(SmtpStrangers, RelayNothingHoweverTheAddressIsWritten) {
             Harness h;
             h.peer = "192.0.2.7:40000";
             h.know({ann});
-            const std::string said =
-                h.talk({"", ehlo + "MAIL FROM:" + sender + "\r\nRCPT TO:" + form + "\r\nDATA\r\n",
-                        message});
+            const std::string said = h.talk(
+                {"", ehlo + "MAIL FROM:" + sender + "\r\nRCPT TO:" + form + "\r\nDATA\r\n", mail});
             EXPECT_TRUE(h.intake.parts.empty()) << form;
             EXPECT_THAT(codes(said), ::testing::StartsWith("220 250 530 503 503")) << form;
         }

@@ -17,7 +17,7 @@ using ::testing::StartsWith;
 
 const std::string envelope =
     "EHLO app.example\r\nMAIL FROM:<b@s.example>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
-const std::string header = "From: b@s.example\r\nTo: a@x.example\r\nSubject: hi\r\n";
+const std::string mail_head = "From: b@s.example\r\nTo: a@x.example\r\nSubject: hi\r\n";
 
 std::deque<std::string> octets(const std::string& text) {
     std::deque<std::string> segments;
@@ -27,7 +27,8 @@ std::deque<std::string> octets(const std::string& text) {
 
 TEST(SmtpServer, QueuesAMessageAndNamesItsJob) {
     Harness h;
-    const std::string said = h.talk({envelope, header + "\r\n..dot\r\nbody\r\n.\r\n", "QUIT\r\n"});
+    const std::string said =
+        h.talk({envelope, mail_head + "\r\n..dot\r\nbody\r\n.\r\n", "QUIT\r\n"});
     EXPECT_EQ(codes(said), "220 250 250 250 354 250 221");
     EXPECT_THAT(said, HasSubstr("250 2.0.0 queued as 0000000000001\r\n"));
     ASSERT_EQ(h.intake.parts.size(), 1u);
@@ -44,8 +45,8 @@ TEST(SmtpServer, QueuesAMessageAndNamesItsJob) {
 }
 
 TEST(SmtpServer, SaysTheSameHoweverTheInputIsCut) {
-    const std::string content = header + "\r\n.\r\r\n";  // refused, and then closed
-    const std::string good = header + "\r\n..\r\nx\r\n.\r\n";
+    const std::string content = mail_head + "\r\n.\r\r\n";  // refused, and then closed
+    const std::string good = mail_head + "\r\n..\r\nx\r\n.\r\n";
     const std::string rest =
         "MAIL FROM:<> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<bad>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
     Harness whole;
@@ -60,7 +61,7 @@ TEST(SmtpServer, Says250OnlyAfterTheIntakeHasIt) {
     Harness h;
     std::string before;
     h.intake.on_accept = [&] { before = h.seen.output; };
-    const std::string said = h.talk({envelope, header + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_EQ(codes(before), "220 250 250 250 354");
     EXPECT_EQ(codes(said), "220 250 250 250 354 250");
 }
@@ -68,7 +69,7 @@ TEST(SmtpServer, Says250OnlyAfterTheIntakeHasIt) {
 TEST(SmtpServer, TakesSeveralMessagesInOneSession) {
     Harness h;
     const std::string next = "MAIL FROM:<b@s.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n";
-    h.talk({envelope, header + "\r\none\r\n.\r\n" + next, header + "\r\ntwo\r\n.\r\n"});
+    h.talk({envelope, mail_head + "\r\none\r\n.\r\n" + next, mail_head + "\r\ntwo\r\n.\r\n"});
     ASSERT_EQ(h.intake.parts.size(), 2u);
     EXPECT_EQ(h.intake.parts[1].recipients.at(0).address, "c@x.example");
     EXPECT_THAT(h.rendered(1), EndsWith("two\r\n"));
@@ -91,11 +92,11 @@ TEST(SmtpServer, LetsNobodySmuggleASecondMessage) {
                                       "\r\n.\t\r\n",
                                       std::string("\r\n.\0\r\n", 6)};
     const std::string hidden =
-        "MAIL FROM:<evil@s.example>\r\nRCPT TO:<victim@x.example>\r\nDATA\r\n" + header +
+        "MAIL FROM:<evil@s.example>\r\nRCPT TO:<victim@x.example>\r\nDATA\r\n" + mail_head +
         "\r\nforged\r\n.\r\n";
     int inputs = 0;
     for (const std::string& lookalike : lookalikes) {
-        const std::string content = header + "\r\nhello" + lookalike + hidden;
+        const std::string content = mail_head + "\r\nhello" + lookalike + hidden;
         for (size_t cut = 0; cut <= content.size(); ++cut, ++inputs) {
             Harness h;
             h.talk({envelope, content.substr(0, cut), content.substr(cut)});
@@ -119,7 +120,7 @@ TEST(SmtpServer, RefusesBareLineEndsAndCloses) {
 
 TEST(SmtpServer, RefusesContentThatDidNotWaitFor354) {
     Harness h;
-    const std::string said = h.talk({envelope + header + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({envelope + mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_EQ(codes(said), "220 250 250 250 554");
     EXPECT_TRUE(h.intake.parts.empty());
 }
@@ -129,7 +130,7 @@ TEST(SmtpServer, TakesOptionsOutOfTheHeader) {
     const std::string options =
         "X-Sluice-Tenant: acme\r\nx-sluice-campaign:  nov \r\nX-Sluice-Class: transactional\r\n"
         "X-Sluice-Pool: default\r\nX-Sluice-Send-At:\r\n 2026-11-23T10:00:00Z\r\n";
-    h.talk({envelope, options + header + "\r\nX-Sluice-Tenant: in the body\r\n.\r\n"});
+    h.talk({envelope, options + mail_head + "\r\nX-Sluice-Tenant: in the body\r\n.\r\n"});
     ASSERT_EQ(h.intake.parts.size(), 1u);
     const engine::OpenJob& open = *h.intake.parts[0].job;
     EXPECT_EQ(open.job.tenant, "acme");
@@ -147,7 +148,7 @@ TEST(SmtpServer, NamesAllWrongOptionsAtOnce) {
     const std::string options =
         "X-Sluice-Class: urgent\r\nX-Sluice-Pool: gold\r\nX-Sluice-Sendat: now\r\n"
         "X-Sluice-Send-At: tomorrow\r\nX-Sluice-Tenant: a b\r\nX-Sluice-Tenant: c\r\n";
-    const std::string said = h.talk({envelope, options + header + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({envelope, options + mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Class: wants transactional or bulk\r\n"));
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Pool: there is no such pool"));
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Sendat: is not known"));
@@ -162,9 +163,10 @@ TEST(SmtpServer, RefusesAMailThatGoesRoundInALoop) {
     std::string received;
     for (int i = 0; i < 100; ++i)
         received += "Received: from a by b; Sun, 22 Nov 2026 00:00:00 +0000\r\n";
-    EXPECT_THAT(h.talk({envelope, received + header + "\r\nx\r\n.\r\n"}), HasSubstr("554 5.4.6 "));
+    EXPECT_THAT(h.talk({envelope, received + mail_head + "\r\nx\r\n.\r\n"}),
+                HasSubstr("554 5.4.6 "));
     const std::string one_less = received.substr(received.find('\n') + 1);
-    EXPECT_THAT(h.talk({envelope, one_less + header + "\r\nx\r\n.\r\n"}),
+    EXPECT_THAT(h.talk({envelope, one_less + mail_head + "\r\nx\r\n.\r\n"}),
                 HasSubstr("250 2.0.0 queued"));
 }
 
@@ -258,7 +260,7 @@ TEST(SmtpServer, KeepsASessionWithManyBadRecipients) {
     Harness h;
     std::string input = "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.example>\r\n";
     for (size_t i = 0; i < 100; ++i) input += "RCPT TO:<bad>\r\n";
-    EXPECT_THAT(h.talk({input + "DATA\r\n", header + "\r\nx\r\n.\r\n"}),
+    EXPECT_THAT(h.talk({input + "DATA\r\n", mail_head + "\r\nx\r\n.\r\n"}),
                 HasSubstr("250 2.0.0 queued"));
 }
 
@@ -266,7 +268,7 @@ TEST(SmtpServer, TakesTenThousandRecipientsAndNotOneMore) {
     Harness h;
     std::string input = "EHLO a\r\nMAIL FROM:<>\r\n";
     for (size_t i = 0; i <= SmtpLimits::recipients_max; ++i) input += "RCPT TO:<a@x.example>\r\n";
-    const std::string said = h.talk({input + "DATA\r\n", header + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({input + "DATA\r\n", mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_THAT(said, HasSubstr("452 4.5.3 "));
     EXPECT_EQ(h.intake.parts.at(0).recipients.size(), SmtpLimits::recipients_max);
 }
@@ -274,7 +276,7 @@ TEST(SmtpServer, TakesTenThousandRecipientsAndNotOneMore) {
 TEST(SmtpServer, RefusesAMessageThatIsTooLargeAndStaysInStep) {
     Harness h;
     const std::string line = std::string(998, 'x') + "\r\n";
-    std::deque<std::string> segments = {envelope, header + "\r\n"};
+    std::deque<std::string> segments = {envelope, mail_head + "\r\n"};
     for (int i = 0; i < 52'500; ++i) segments.push_back(line);
     segments.push_back(".\r\nNOOP\r\n");
     EXPECT_EQ(codes(h.talk(std::move(segments))), "220 250 250 250 354 552 250");
@@ -285,7 +287,7 @@ TEST(SmtpServer, CompilesALargeMessageOnTheWorker) {
     Harness h;
     std::string body;
     for (int i = 0; i < 1000; ++i) body += std::string(100, 'x') + "\r\n";
-    h.talk({envelope, header + "\r\n" + body + ".\r\n"});
+    h.talk({envelope, mail_head + "\r\n" + body + ".\r\n"});
     EXPECT_EQ(h.worker.runs, 1u);
     EXPECT_THAT(h.rendered(), EndsWith(body));
 }
@@ -295,7 +297,7 @@ TEST(SmtpServer, PassesOnWhyTheIntakeRefuses) {
     h.intake.refuses = engine::Refusal{engine::Refusal::Why::disk_low, "queue.free_disk_min",
                                        "the disk is low", std::chrono::seconds(30)};
     EXPECT_THAT(
-        h.talk({envelope, header + "\r\nx\r\n.\r\n"}),
+        h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"}),
         HasSubstr("452 4.3.1 the disk is low (queue.free_disk_min); try again in 30 s\r\n"));
     h.intake.refuses_early = h.intake.refuses;
     EXPECT_EQ(codes(h.talk({"EHLO a\r\nMAIL FROM:<>\r\n"})), "220 250 452");
@@ -367,7 +369,7 @@ TEST(SmtpServer, Gives421WhileItDrains) {
     h.draining = false;
     h.intake.on_accept = [&] { h.draining = true; };  // in the middle of a message
     const std::string said =
-        h.talk({envelope, header + "\r\nx\r\n.\r\n"}, MemoryStream::End::silent);
+        h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"}, MemoryStream::End::silent);
     EXPECT_EQ(codes(said), "220 250 250 250 354 250 421");
 }
 
@@ -384,8 +386,8 @@ TEST(SmtpServer, EndsAnIdleSession) {
 
 TEST(SmtpServer, KeepsNothingOfAMessageThatWasCutOff) {
     Harness h;
-    EXPECT_EQ(codes(h.talk({envelope, header + "\r\nx\r\n."})), "220 250 250 250 354");
-    EXPECT_EQ(codes(h.talk({envelope, header + "\r\nx\r\n.\r"})), "220 250 250 250 354");
+    EXPECT_EQ(codes(h.talk({envelope, mail_head + "\r\nx\r\n."})), "220 250 250 250 354");
+    EXPECT_EQ(codes(h.talk({envelope, mail_head + "\r\nx\r\n.\r"})), "220 250 250 250 354");
     EXPECT_TRUE(h.intake.parts.empty());
 }
 

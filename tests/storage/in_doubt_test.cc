@@ -29,8 +29,8 @@ InDoubtMark put(InDoubtJournal& journal, const Delivery& delivery) {
     return mark;
 }
 
-std::unique_ptr<InDoubtFiles> open_or_fail(const std::filesystem::path& path, uint16_t shards = 1,
-                                           uint32_t boot = 1) {
+std::unique_ptr<InDoubtFiles> files_or_fail(const std::filesystem::path& path, uint16_t shards = 1,
+                                            uint32_t boot = 1) {
     auto files = InDoubtFiles::open(path, shards, boot);
     if (!files) ADD_FAILURE() << files.error().what;
     return std::move(*files);
@@ -42,7 +42,7 @@ std::filesystem::path first_file(const TemporaryDirectory& at) {
 
 /// Leaves `count` entries in the journal of shard 0.
 void leave_behind(const TemporaryDirectory& at, uint32_t count) {
-    const auto files = open_or_fail(at.path());
+    const auto files = files_or_fail(at.path());
     files->begin();
     for (uint32_t i = 0; i < count; ++i)
         put(files->journal(0), make_delivery(job_id(7), i, {3, 4}, noon));
@@ -130,7 +130,7 @@ TEST(InDoubtFiles, KnowExactlyAfterTheProcessWasKilled) {
     int status = 0;
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFSIGNALED(status));
-    const auto files = open_or_fail(at.path(), 2, 2);
+    const auto files = files_or_fail(at.path(), 2, 2);
     ASSERT_EQ(files->left().size(), 1000u);
     for (uint32_t i = 0; i < 1000; ++i)
         ASSERT_EQ(files->left()[i], entry_of(make_delivery(job_id(7), 3 * i)));
@@ -141,29 +141,29 @@ TEST(InDoubtFiles, KnowExactlyAfterTheProcessWasKilled) {
 TEST(InDoubtFiles, ForgetWhatWasDealtWith) {
     const TemporaryDirectory at;
     leave_behind(at, 5);
-    open_or_fail(at.path());  // it died again before it had dealt with them
+    files_or_fail(at.path());  // it died again before it had dealt with them
     {
-        const auto files = open_or_fail(at.path());
+        const auto files = files_or_fail(at.path());
         EXPECT_EQ(files->left().size(), 5u);
         files->begin();
     }
-    EXPECT_TRUE(open_or_fail(at.path())->left().empty());
+    EXPECT_TRUE(files_or_fail(at.path())->left().empty());
 }
 
 TEST(InDoubtFiles, ReadThoseOfShardsThatAreNoMore) {
     const TemporaryDirectory at;
     {
-        const auto files = open_or_fail(at.path(), 3);
+        const auto files = files_or_fail(at.path(), 3);
         files->begin();
         put(files->journal(2), make_delivery(job_id(7), 1));
     }
     {
-        const auto files = open_or_fail(at.path(), 1);
+        const auto files = files_or_fail(at.path(), 1);
         EXPECT_EQ(files->left().size(), 1u);
         files->begin();
     }
     EXPECT_FALSE(std::filesystem::exists(at.path() / "in_doubt" / "2.journal"));
-    EXPECT_TRUE(open_or_fail(at.path(), 1)->left().empty());
+    EXPECT_TRUE(files_or_fail(at.path(), 1)->left().empty());
 }
 
 TEST(InDoubtFiles, LeaveOutATornSlotAndKeepTheRest) {
@@ -171,7 +171,7 @@ TEST(InDoubtFiles, LeaveOutATornSlotAndKeepTheRest) {
     leave_behind(at, 4);
     // The middle of the second slot as a sector of an older state.
     write_over(first_file(at), 4096 + 64 + 16, std::string(16, '\x5a'));
-    const auto files = open_or_fail(at.path());
+    const auto files = files_or_fail(at.path());
     EXPECT_EQ(files->left().size(), 3u);
     ASSERT_EQ(files->damage().size(), 1u);
     EXPECT_NE(files->damage()[0].find("1 entries"), std::string::npos) << files->damage()[0];
@@ -186,13 +186,13 @@ TEST(InDoubtFiles, AreMadeAnewWhenTheyAreCutShortOrForeign) {
         else
             write_over(first_file(at), 0, "something else");
         {
-            const auto files = open_or_fail(at.path());
+            const auto files = files_or_fail(at.path());
             EXPECT_TRUE(files->left().empty());
             EXPECT_EQ(files->damage().size(), 1u);
             files->begin();
             put(files->journal(0), make_delivery(job_id(9), 1));
         }
-        EXPECT_EQ(open_or_fail(at.path())->left().size(), 1u);
+        EXPECT_EQ(files_or_fail(at.path())->left().size(), 1u);
     }
 }
 
@@ -203,7 +203,7 @@ TEST(InDoubtFiles, BelieveNothingOfGarbage) {
     std::string garbage(InDoubtJournal::slots_max * sizeof(Slot), '\0');
     for (char& octet : garbage) octet = static_cast<char>(random());
     write_over(first_file(at), 4096, garbage);
-    const auto files = open_or_fail(at.path());
+    const auto files = files_or_fail(at.path());
     EXPECT_TRUE(files->left().empty());
     EXPECT_EQ(files->damage().size(), 1u);
 }
@@ -212,7 +212,7 @@ TEST(InDoubtFiles, NoticeThatTheMachineWasRestarted) {
     const TemporaryDirectory at;
     leave_behind(at, 1);
     write_over(first_file(at), 16, "00000000-0000-4000-8000-000000000000");
-    const auto files = open_or_fail(at.path());
+    const auto files = files_or_fail(at.path());
     EXPECT_TRUE(files->machine_restarted());
     EXPECT_EQ(files->left().size(), 1u);
 }

@@ -14,7 +14,7 @@ using engine::to_seven_bit;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::string head = "From: a@x.test\r\n";
+const std::string sender_field = "From: a@x.test\r\n";
 
 /// As it came out; it has to, and to fit SMTP, and to be ASCII.
 std::string converted(std::string_view message) {
@@ -39,16 +39,16 @@ std::string part_of(std::string_view message, size_t number) {
 }
 
 TEST(SevenBit, LeavesAsciiAlone) {
-    const std::string mail = head + "Content-Type: text/plain\r\n\r\n=20 hi\r\n.\r\n";
+    const std::string mail = sender_field + "Content-Type: text/plain\r\n\r\n=20 hi\r\n.\r\n";
     EXPECT_EQ(converted(mail), mail);
 }
 
 TEST(SevenBit, WritesATextAsQuotedPrintable) {
-    EXPECT_EQ(converted(head + "MIME-Version: 1.0\r\nContent-Type: text/plain; "
-                               "charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n"
-                               "X-After: 1\r\n\r\nG\xFC"
-                               "te = gut \r\nfertig\r\n"),
-              head +
+    EXPECT_EQ(converted(sender_field + "MIME-Version: 1.0\r\nContent-Type: text/plain; "
+                                       "charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n"
+                                       "X-After: 1\r\n\r\nG\xFC"
+                                       "te = gut \r\nfertig\r\n"),
+              sender_field +
                   "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
                   "X-After: 1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
                   "G=FCte =3D gut=20\r\nfertig\r\n");
@@ -58,25 +58,25 @@ TEST(SevenBit, WritesMostlyHighTextsAndFilesAsBase64) {
     std::string text;
     for (int i = 0; i < 40; ++i) text += "日本語";
     const std::string mail =
-        converted(head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + text + "\r\n");
+        converted(sender_field + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + text + "\r\n");
     EXPECT_THAT(mail, HasSubstr("Content-Transfer-Encoding: base64\r\n"));
     EXPECT_EQ(engine::decode_base64(engine::split_entity(mail).body), text + "\r\n");
     const std::string file = converted(
-        head +
+        sender_field +
         "Content-Type: application/x-y\r\nContent-Transfer-Encoding: binary\r\n\r\n\xFF\r\n");
     EXPECT_THAT(file, HasSubstr("base64\r\n\r\n/w0K\r\n"));
 }
 
 TEST(SevenBit, SaysOfABareTextWhatItIs) {
-    EXPECT_THAT(converted(head + "\r\nü\r\n"),
+    EXPECT_THAT(converted(sender_field + "\r\nü\r\n"),
                 HasSubstr("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
                           "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n"));
-    EXPECT_THAT(converted(head + "\r\n\xFC\r\n"), HasSubstr("charset=unknown-8bit\r\n"));
+    EXPECT_THAT(converted(sender_field + "\r\n\xFC\r\n"), HasSubstr("charset=unknown-8bit\r\n"));
 }
 
 TEST(SevenBit, GoesIntoMultipartsAndTouchesOnlyWhatItMust) {
     const std::string mail = converted(
-        head +
+        sender_field +
         "Content-Type: multipart/mixed; boundary=\"b 1\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
         "pre\xFF"
         "amble\r\n--b 1\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b 1\r\n"
@@ -92,7 +92,7 @@ TEST(SevenBit, GoesIntoMultipartsAndTouchesOnlyWhatItMust) {
 TEST(SevenBit, GoesIntoEnclosedMessagesAlsoThoseOfADigest) {
     const std::string inner = "From: b@x.test\r\nSubject: für\r\n\r\nü";
     const std::string mail = converted(
-        head + "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n" + inner +
+        sender_field + "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n" + inner +
         "\r\n--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" +
         inner + "\r\n--b--\r\n");
     for (const size_t number : {0u, 1u}) {
@@ -106,7 +106,7 @@ TEST(SevenBit, GoesIntoEnclosedMessagesAlsoThoseOfADigest) {
 
 TEST(SevenBit, RefusesToSpoilASignature) {
     const auto mail = [](const char* text) {
-        return head +
+        return sender_field +
                "Content-Type: multipart/signed; boundary=b; protocol=\"application/pgp-signature\""
                "\r\n\r\n--b\r\n\r\n" +
                text + "\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
@@ -116,20 +116,21 @@ TEST(SevenBit, RefusesToSpoilASignature) {
 }
 
 TEST(SevenBit, RefusesWhatHasNoOtherForm) {
-    EXPECT_THAT(refusal(head + "Content-Type: multipart/mixed\r\n\r\nü\r\n"),
+    EXPECT_THAT(refusal(sender_field + "Content-Type: multipart/mixed\r\n\r\nü\r\n"),
                 HasSubstr("no proper boundary"));
-    EXPECT_THAT(refusal(head + "Content-Type: multipart/mixed; boundary=b\r\n"
-                               "Content-Transfer-Encoding: base64\r\n\r\nü\r\n"),
+    EXPECT_THAT(refusal(sender_field + "Content-Type: multipart/mixed; boundary=b\r\n"
+                                       "Content-Transfer-Encoding: base64\r\n\r\nü\r\n"),
                 HasSubstr("claims to be encoded"));
-    EXPECT_THAT(refusal(head + "Content-Transfer-Encoding: x-own\r\n\r\nü\r\n"),
+    EXPECT_THAT(refusal(sender_field + "Content-Transfer-Encoding: x-own\r\n\r\nü\r\n"),
                 HasSubstr("encoding that is not known"));
-    EXPECT_THAT(refusal(head + "Content-Type: message/partial; id=1\r\n\r\nü\r\n"),
+    EXPECT_THAT(refusal(sender_field + "Content-Type: message/partial; id=1\r\n\r\nü\r\n"),
                 HasSubstr("message/partial"));
     EXPECT_THAT(refusal("From: jörg@x.test\r\n\r\nhi\r\n"), HasSubstr("From has an address"));
-    EXPECT_THAT(refusal(head + "Subject: \xFF\r\n\r\nhi\r\n"),
+    EXPECT_THAT(refusal(sender_field + "Subject: \xFF\r\n\r\nhi\r\n"),
                 HasSubstr("neither ASCII nor UTF-8"));
-    EXPECT_THAT(refusal(head + "References: <ü@x>\r\n\r\nhi\r\n"), HasSubstr("field References"));
-    std::string deep = head;
+    EXPECT_THAT(refusal(sender_field + "References: <ü@x>\r\n\r\nhi\r\n"),
+                HasSubstr("field References"));
+    std::string deep = sender_field;
     for (int i = 0; i < 40; ++i) deep += "Content-Type: message/rfc822\r\n\r\n";
     EXPECT_THAT(refusal(deep + "\r\nü\r\n"), HasSubstr("too deep"));
 }
@@ -151,28 +152,29 @@ TEST(SevenBit, EncodesHeaderFields) {
 }
 
 TEST(SevenBit, TheHeaderAloneLeavesTheBody) {
-    EXPECT_EQ(to_ascii_header(head + "Subject: a\r\n\r\nü\r\n"), head + "Subject: a\r\n\r\nü\r\n");
+    EXPECT_EQ(to_ascii_header(sender_field + "Subject: a\r\n\r\nü\r\n"),
+              sender_field + "Subject: a\r\n\r\nü\r\n");
 }
 
 TEST(SevenBit, MendsWhatClaimsToBeEncodedAndIsNot) {
-    EXPECT_THAT(
-        converted(head + "Content-Transfer-Encoding: quoted-printable\r\n\r\na=3D ü=\r\nb\r\n"),
-        HasSubstr("\r\n\r\na=3D =C3=BC=\r\nb\r\n"));
-    EXPECT_THAT(converted(head + "Content-Transfer-Encoding: base64\r\n\r\naG\xFFk=\r\n"),
+    EXPECT_THAT(converted(sender_field +
+                          "Content-Transfer-Encoding: quoted-printable\r\n\r\na=3D ü=\r\nb\r\n"),
+                HasSubstr("\r\n\r\na=3D =C3=BC=\r\nb\r\n"));
+    EXPECT_THAT(converted(sender_field + "Content-Transfer-Encoding: base64\r\n\r\naG\xFFk=\r\n"),
                 HasSubstr("\r\n\r\naGk=\r\n"));
 }
 
 // Found by tests/fuzz: the last part of a multipart that nobody closed ends the whole mail.
 TEST(SevenBit, EndsAnUnclosedMultipartWithALineEnd) {
-    EXPECT_THAT(converted(head + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
-                                 "Content-Type: image/png\r\n\r\n\xFF\xFF\xFF\xFF\r\n"),
+    EXPECT_THAT(converted(sender_field + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+                                         "Content-Type: image/png\r\n\r\n\xFF\xFF\xFF\xFF\r\n"),
                 testing::EndsWith("\r\n\r\n/////w0K\r\n"));
 }
 
 TEST(SevenBit, BreaksAnEncodedLineThatBecomesTooLong) {
     const std::string full = "\xFF" + std::string(990, 'a') + "=3D=3D\r\n";
     const std::string out =
-        converted(head + "Content-Transfer-Encoding: quoted-printable\r\n\r\n" + full);
+        converted(sender_field + "Content-Transfer-Encoding: quoted-printable\r\n\r\n" + full);
     EXPECT_THAT(out, HasSubstr("\r\n\r\n=FFaaa"));
     EXPECT_THAT(out, testing::AnyOf(HasSubstr("=\r\n=3D"), HasSubstr("=\r\na")));
 }

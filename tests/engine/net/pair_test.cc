@@ -165,7 +165,7 @@ TEST(Pair, WritesMoreChunksThanOneSendTakesAndMoreBytesThanTheKernelHolds) {
     EXPECT_EQ(total, 2000U * 9973);
 }
 
-struct Ends {
+struct Connected {
     StreamPtr client;
     StreamPtr server;
 };
@@ -175,8 +175,8 @@ Task<> accept_one(UringReactor& reactor, Listener& listener, StreamPtr& stream) 
 Task<> dial_one(UringReactor& reactor, SocketAddress to, StreamPtr& stream) {
     stream = (co_await dial(reactor, to, nullptr, Instant::max())).value();
 }
-Ends connect(Loop& loop, Listener& listener) {
-    Ends ends;
+Connected connect(Loop& loop, Listener& listener) {
+    Connected ends;
     loop.scope.spawn(accept_one(*loop.reactor, listener, ends.server));
     loop.scope.spawn(dial_one(*loop.reactor, listener.address(), ends.client));
     loop.run();
@@ -194,7 +194,7 @@ Task<> read_once(Stream& stream, std::optional<Result<std::string>>& result) {
 TEST(TcpStream, EndsAReadAtItsDeadlineAndGoesOnAfterwards) {
     Loop loop;
     const auto listener = listen(*loop.reactor);
-    const Ends ends = connect(loop, *listener);
+    const Connected ends = connect(loop, *listener);
     std::optional<Result<std::string>> result;
     ends.client->expires_at(loop.reactor->now() + 20ms);
     loop.scope.spawn(read_once(*ends.client, result));
@@ -221,7 +221,7 @@ Task<> close_it(Stream& stream) {
 TEST(TcpStream, EndsAPendingReadWithClosedWhenItIsClosed) {
     Loop loop;
     const auto listener = listen(*loop.reactor);
-    const Ends ends = connect(loop, *listener);
+    const Connected ends = connect(loop, *listener);
     std::optional<Result<std::string>> result;
     loop.scope.spawn(read_once(*ends.client, result));
     loop.reactor->turn(loop.reactor->now());
@@ -239,7 +239,7 @@ Task<> fill(Stream& stream, std::optional<Result<void>>& result) {
 TEST(TcpStream, EndsAPendingWriteWithClosedWhenItIsClosed) {
     Loop loop;
     const auto listener = listen(*loop.reactor);
-    const Ends ends = connect(loop, *listener);
+    const Connected ends = connect(loop, *listener);
     std::optional<Result<void>> result;
     loop.scope.spawn(fill(*ends.client, result));
     for (int i = 0; i < 5; ++i) loop.reactor->turn(loop.reactor->now() + 5ms);
@@ -252,7 +252,7 @@ TEST(TcpStream, EndsAPendingWriteWithClosedWhenItIsClosed) {
 TEST(TcpStream, EndsAPendingWriteAtItsDeadline) {
     Loop loop;
     const auto listener = listen(*loop.reactor);
-    const Ends ends = connect(loop, *listener);
+    const Connected ends = connect(loop, *listener);
     std::optional<Result<void>> result;
     ends.client->expires_at(loop.reactor->now() + 30ms);
     loop.scope.spawn(fill(*ends.client, result));
@@ -263,7 +263,7 @@ TEST(TcpStream, EndsAPendingWriteAtItsDeadline) {
 TEST(TcpStream, TellsAResetFromAnOrderlyEnd) {
     Loop loop;
     const auto listener = listen(*loop.reactor);
-    Ends ends = connect(loop, *listener);
+    Connected ends = connect(loop, *listener);
     std::optional<Result<std::string>> result;
     ends.server.reset();
     loop.scope.spawn(read_once(*ends.client, result));

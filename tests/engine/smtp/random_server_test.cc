@@ -77,11 +77,11 @@ class RandomServer : public Stream {
     Instant deadline_{};
 };
 
-struct Tally {
+struct Counts {
     int transactions = 0, delivered = 0, deferred = 0, bounced = 0, untried = 0, in_doubt = 0;
 };
 
-void count(Tally& tally, const Verdict& verdict, const RandomServer& server) {
+void count(Counts& tally, const Verdict& verdict, const RandomServer& server) {
     switch (verdict.kind) {
         case Verdict::Kind::delivered:
             ++tally.delivered;
@@ -108,7 +108,7 @@ void count(Tally& tally, const Verdict& verdict, const RandomServer& server) {
     EXPECT_TRUE(verdict.reply.code != 0 || !verdict.reply.text.empty()) << "no reason is given";
 }
 
-Task<> converse(Session* session, RandomServer* server, std::mt19937* random, Tally* tally) {
+Task<> converse(Session* session, RandomServer* server, std::mt19937* random, Counts* tally) {
     if (!co_await session->greet("out.example")) co_return;
     const auto content = std::make_shared<const std::string>("x\r\n");
     for (int i = 0; i < 10; ++i) {
@@ -126,7 +126,7 @@ Task<> converse(Session* session, RandomServer* server, std::mt19937* random, Ta
 
 TEST(Session, EndsWithAVerdictWhateverTheServerSays) {
     std::mt19937 random(1);
-    Tally tally;
+    Counts tally;
     for (int i = 0; i < 30'000; ++i) {
         ManualClock clock;
         RandomServer server(clock, random);

@@ -35,7 +35,7 @@ struct Attempted {
     std::expected<void, Verdict> greeted, begun;
 };
 
-class StartTls : public testing::TestWithParam<size_t> {};
+class StartTls : public ::testing::TestWithParam<size_t> {};
 
 TEST_P(StartTls, ForgetsWhatWasSaidBeforeAndGreetsAgain) {
     Attempted run(GetParam());
@@ -59,7 +59,7 @@ TEST_P(StartTls, MayStandBeforeTheGreeting) {
     EXPECT_EQ(run.session.tls().level, TlsLevel::verified);
     EXPECT_TRUE(run.session.capabilities().pipelining);
 }
-INSTANTIATE_TEST_SUITE_P(Octets, StartTls, testing::Values(1, 3, SIZE_MAX));
+INSTANTIATE_TEST_SUITE_P(Octets, StartTls, ::testing::Values(1, 3, SIZE_MAX));
 
 TEST(StartTls, RefusedInOrderLeavesTheSessionAsItWas) {
     for (const char* reply : {"454 4.7.0 not now\r\n", "502 5.5.1 what?\r\n", "500 no\r\n"}) {

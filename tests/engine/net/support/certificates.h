@@ -72,7 +72,7 @@ class Authority {
   private:
     static std::string path(const std::string& what) {
         static std::atomic<int> number{0};
-        return testing::TempDir() + "/sluice." + std::to_string(getpid()) + "." +
+        return ::testing::TempDir() + "/sluice." + std::to_string(getpid()) + "." +
                std::to_string(++number) + "." + what + ".pem";
     }
     static void write_certificate(const std::string& file, X509* certificate) {
