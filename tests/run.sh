@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: tests/run.sh [--only unit|sim|e2e|console|deploy|interop|fuzz] [--long]
 # Everything that is tested: unit tests and the simulator as release and under AddressSanitizer and
-# UndefinedBehaviorSanitizer, whole runs of the daemon. Goes on after a failure; ends with "N passed, N failed" and a
-# status that says the same.
+# UndefinedBehaviorSanitizer, whole runs of the daemon, other people's mail servers, a minute of fuzzing a target.
+# Goes on after a failure; ends with "N passed, N failed" and a status that says the same.
 # A unit test counts once: the sanitizer's run of it counts only when it fails.
 # --long: more power cuts, more kills and more mail, all receivers, the
 # simulator for hours, and ten minutes of fuzzing a target.
@@ -161,13 +161,9 @@ wanted unit && { run_unit_tests; run_planted_bugs; run_readers; }
 wanted e2e && run_suite "whole runs (tests/e2e)" release sluice tests/e2e/run.py
 wanted console && run_suite "the console in Chromium (tests/console)" release "sluice sluice-sink" tests/console/run.py
 wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink" tests/deploy/run.py
-# Not part of every run, but of --long and by name: other people's servers come from the network and want root and
-# namespaces; what a fuzzer finds has seldom to do with the change at hand, and its build is a third one (its corpora
-# are part: test_fuzz replays them).
-named_or_long() { [ "$only" = "$1" ] || { [ "$only" = all ] && [ -n "$long" ]; }; }
-named_or_long sim && run_simulator_for_long
-named_or_long interop && run_suite "real receivers (tests/interop)" release sluice tests/interop/run.py
-named_or_long fuzz && run_suite "fuzzers (tests/fuzz)" fuzz sluice-fuzz tests/fuzz/run.py
+wanted interop && run_suite "real receivers (tests/interop)" release sluice tests/interop/run.py
+wanted fuzz && run_suite "fuzzers (tests/fuzz)" fuzz sluice-fuzz tests/fuzz/run.py
+if [ "$only" = sim ] || { [ "$only" = all ] && [ -n "$long" ]; }; then run_simulator_for_long; fi
 
 for failure in ${failures[@]+"${failures[@]}"}; do echo "failed: $failure"; done
 [ "$skipped" -eq 0 ] || echo "$skipped left out (each said why)"

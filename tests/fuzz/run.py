@@ -1,6 +1,6 @@
 """Runs the fuzzers side by side, one process per core.
 
-    run.py [--seconds 50] [--long] [--counts FILE] [-k WORD] [--keep]
+    run.py [--seconds 60] [--long] [--counts FILE] [-k WORD] [--keep]
 
 Each target starts from its corpus in the tree and goes on for --seconds (--long: ten minutes). What makes it fail is
 kept in build/fuzz/found and named; --keep then merges what is new and small into the corpus.
@@ -29,13 +29,20 @@ LONG_SECONDS = 600
 HANG_SECONDS = 10          # for one input
 
 
-def fuzz(target, seconds):
+def commit_seed():
+    """A number of the commit's own, so that a run of one commit begins as the last one did; 0 (libFuzzer draws) without git."""
+    asked = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=7", "HEAD"], stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True)
+    return int(asked.stdout[:7], 16) if asked.returncode == 0 else 0
+
+
+def fuzz(target, seconds, seed):
     """(target, failed, one line about it)"""
     work = WORK / target
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     FOUND.mkdir(parents=True, exist_ok=True)
-    command = [FUZZER, f"--target={target}", f"-max_total_time={seconds}", f"-max_len={INPUT_OCTETS_MAX}", f"-timeout={HANG_SECONDS}",
+    command = [FUZZER, f"--target={target}", f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={INPUT_OCTETS_MAX}", f"-timeout={HANG_SECONDS}",
                "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={FOUND}/{target}-", work, CORPUS / target]
     began = time.monotonic()
     done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
@@ -76,7 +83,7 @@ def keep(target):
 def main():
     targets = sorted(folder.name for folder in CORPUS.iterdir() if folder.is_dir())
     parser = argparse.ArgumentParser(description="Runs the fuzzers side by side.")
-    parser.add_argument("--seconds", type=int, default=50, help="for each target; nine of them, two at a time, are under four minutes")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target; nine of them, two at a time, are five minutes")
     parser.add_argument("--long", action="store_true", help=f"{LONG_SECONDS} s for each")
     parser.add_argument("--counts", help="file that gets: passed failed left-out")
     parser.add_argument("-k", action="append", default=[], help="only targets with this word")
@@ -84,9 +91,10 @@ def main():
     options = parser.parse_args()
     chosen = [target for target in targets if not options.k or any(word in target for word in options.k)]
     seconds = LONG_SECONDS if options.long else options.seconds
+    seed = 0 if options.long else commit_seed()
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for target, bad, text in pool.map(lambda target: fuzz(target, seconds), chosen):
+        for target, bad, text in pool.map(lambda target: fuzz(target, seconds, seed), chosen):
             failed += bad
             print(f"  {'FAILED  ' if bad else 'ok      '} {target}: {text}", flush=True)
             if options.keep and not bad:
