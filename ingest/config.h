@@ -39,6 +39,7 @@ struct Config {
     engine::Settings delivery;
     std::filesystem::path data_dir;
     std::filesystem::path log_dir;  // of the write-ahead log; empty: in data_dir
+    bool core_dumps = false;
     unsigned shards = 0;   // 0: one per core
     unsigned signers = 0;  // 0: one per core
     std::vector<engine::DkimEntry> dkim;
@@ -46,7 +47,8 @@ struct Config {
     Listen listen;
     ServerTls tls;
     std::vector<std::string> provider_files;
-    std::vector<engine::SourceSettings> sources;  // as the file has them; `delivery` has what follows
+    std::vector<engine::SourceSettings>
+        sources;  // as the file has them; `delivery` has what follows
     std::vector<PoolEntry> pools;
     std::vector<Tenant> tenants;
     std::vector<Credential> credentials;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -55,6 +56,12 @@ std::expected<void, std::string> raise_descriptor_limit() {
         fmt::format("only {} file descriptors are allowed and at least {} are needed; raise "
                     "them with 'ulimit -n' or LimitNOFILE= in the unit",
                     limit.rlim_cur, descriptors_min));
+}
+
+/// A core would hold keys and mail. RLIMIT_CORE would not do: a program that core_pattern pipes to
+/// gets it all the same.
+void forbid_core_dumps() {
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 using QueuesByShard = std::vector<NodeShard::Queues>;
@@ -187,9 +194,10 @@ void Daemon::reload() {
 
 /// Before any shard runs, so that queues are read as this leaves them.
 std::expected<void, std::string> Daemon::settle_left_in_doubt() {
-    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const auto settled = engine::settle_left_in_doubt(
-        *in_doubt_, *store_, *shared_->settings, shards_.front()->metrics(), now);
+    const auto now =
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const auto settled = engine::settle_left_in_doubt(*in_doubt_, *store_, *shared_->settings,
+                                                      shards_.front()->metrics(), now);
     if (!settled) return std::unexpected(settled.error().what);
     return {};
 }
@@ -204,6 +212,7 @@ std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tl
 }
 
 std::expected<void, std::string> Daemon::start() {
+    if (!config_.core_dumps) forbid_core_dumps();
     if (auto enough = raise_descriptor_limit(); !enough) return enough;
     if (auto ring = engine::UringReactor::probe(); !ring) return std::unexpected(ring.error().what);
     auto store = storage::Store::open({.data_dir = config_.data_dir, .log_dir = config_.log_dir});

@@ -48,6 +48,16 @@ const std::array table = {
             {.most = 256},
             "Threads that sign mail with DKIM; 0: one per core.",
             [](T to, V v) { to.config.signers = static_cast<unsigned>(v.number); }},
+    Setting{
+        "node",
+        "core_dumps",
+        Type::flag,
+        "false",
+        Reload::restart,
+        {},
+        "Whether a crash may leave a core file: it would hold keys, passwords and mail. Without, "
+        "only root can look into the process, too.",
+        [](T to, V v) { to.config.core_dumps = v.flag; }},
     Setting{"node",
             "organization",
             Type::text,

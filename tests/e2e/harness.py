@@ -243,7 +243,8 @@ class Daemon:
         return path
 
     def spawn(self):
-        self.process = Process(self.name, [BINARY, "serve", "--config", self.write_config()], self.folder)
+        self.process = Process(self.name, [BINARY, "serve", "--config", self.write_config()], self.folder,
+                               cwd=self.folder)
 
     def start(self):
         self.spawn()

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import pathlib
+import resource
 import shutil
+import signal
 import smtplib
 import socket
 import ssl
@@ -164,6 +167,24 @@ smtpd_recipient_restrictions = permit_mynetworks, reject
             raise AssertionError(relay.text()[-4000:]) from None
         self.assertEqual(len(set(arrived())), messages, "each once")
         self.assertNotIn("status=bounced", relay.text())
+
+    def test_a_crash_leaves_no_core_unless_it_is_asked_for(self):
+        def crash(**node):
+            daemon = self.world.daemon("crash", node=node)
+            previous = resource.getrlimit(resource.RLIMIT_CORE)
+            resource.setrlimit(resource.RLIMIT_CORE, (previous[1], previous[1]))
+            try:
+                daemon.start()
+            finally:
+                resource.setrlimit(resource.RLIMIT_CORE, previous)
+            os.kill(daemon.process.child.pid, signal.SIGSEGV)
+            status = os.waitpid(daemon.process.child.pid, 0)[1]
+            daemon.process.output.close()
+            return os.WCOREDUMP(status)
+        self.assertFalse(crash())
+        if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+            self.skipTest("no core file is allowed here")
+        self.assertTrue(crash(core_dumps=True))
 
     def test_no_secret_is_logged(self):
         text = self.daemon.process.text()
