@@ -106,7 +106,7 @@ size_t Home::room(WallTime due) const {
     const bool later = far(due);
     if (!later && contents_over_budget()) return 0;
     const size_t most = later ? deliveries_max() / 2 : deliveries_max();
-    return waiting_ < most ? std::clamp((most - waiting_) / 4, quantum, window_max) : 0;
+    return waiting_ < most ? std::clamp((most - waiting_) / 2, quantum, window_max) : 0;
 }
 
 bool Home::contents_over_budget() const {

@@ -61,10 +61,11 @@ struct HomeParts {
 
 class Home {
   public:
-    static constexpr size_t window_max = 8192;   // deliveries of one queue in memory
+    static constexpr size_t window_max = 32768;  // deliveries of one queue in memory
     static constexpr size_t window_min = 16;     // of one that is held
     static constexpr size_t quantum = 8;         // of one queue before the next one's turn
     static constexpr size_t refill_queues = 32;  // in one visit to the disk
+    static constexpr size_t refill_rows = 2048;  // of one queue in it: commits wait behind the read
     static constexpr size_t look_queues = 32;    // likewise, of those not looked at since the start
     static constexpr size_t resolving_max = 256;   // domains whose routes are asked for at a time
     static constexpr size_t dispatched_max = 512;  // queues that fall due in one turn

@@ -109,8 +109,8 @@ std::vector<Home::Refill> Home::next_refills() {
             wanted ? go_on_fetching(target) : forget_if_empty(target);
             continue;
         }
-        batch.push_back(
-            {target.id, target.window.begin_refill(), limit - target.window.size(), {}});
+        const size_t rows = std::min(limit - target.window.size(), refill_rows);
+        batch.push_back({target.id, target.window.begin_refill(), rows, {}});
     }
     // While there is much room, what is due is kept as it is found; else only when it is due.
     const size_t looked_rows = waiting_ < deliveries_max() / 4 ? quantum : 1;
