@@ -62,10 +62,7 @@ struct Path {
     /// How many connections may be there now.
     size_t connections_max(const Limits& limits, Instant now) const;
     Instant next_connection(const Limits& limits) const;
-    void begin_message(Instant now) {
-        last_message = now;
-        served += 1 / from.weight;
-    }
+    void begin_message(const Limits& limits, Instant now);
     /// What keeps messages from beginning, or connections from being opened.
     std::optional<Binding> holds_messages(const Limits& limits, Instant now) const;
     std::optional<Binding> holds_connections(const Limits& limits, Instant now) const;

@@ -136,7 +136,8 @@ class Site {
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
     Task<bool> work_before(const Connection& connection, Instant deadline);
-    Task<bool> wait_for_message(Path& path);
+    enum class InHand : uint8_t { nothing, draft };
+    Task<bool> wait_for_message(Path& path, InHand in_hand);
     std::vector<Loan> pull(size_t most);
     bool stopped(const Loan& loan, WallTime now) const;
     bool complains(const Verdict& verdict, const std::string& mx) const;

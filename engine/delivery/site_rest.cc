@@ -35,7 +35,7 @@ std::string why_it_rests(const Path& path, const Reactor& reactor) {
 
 /// A message begins: a new source counts it.
 void Site::begin_message(Path& path) {
-    path.begin_message(parts_.reactor.now());
+    path.begin_message(policy_.limits, parts_.reactor.now());
     if (!path.from.warmup) return;
     path.warmup.add(parts_.reactor.wall());
     rest_if_full(path);

@@ -60,7 +60,7 @@ class Site::Feed final : public MailSource {
     std::optional<Mail> take() override;
     bool ready() const override { return draft_ != nullptr || may_pull(); }
     void prepare() override {
-        if (!draft_ && may_pull() && !gives_way()) begin_draft();
+        if (!draft_ && may_pull() && slot_is_free() && !gives_way()) begin_draft();
     }
     Task<bool> wait() override;
     void content_leaves(size_t place, const Transaction& transaction) override;
@@ -75,6 +75,7 @@ class Site::Feed final : public MailSource {
     };
     bool may_pull() const;
     bool gives_way();
+    bool slot_is_free() const;
     bool hold_slot();
     bool has_room() const { return site_.parts_.in_doubt.has_room(draft_->loans.size()); }
     void drop_stopped();
@@ -108,7 +109,16 @@ bool Site::Feed::gives_way() {
     return leaves_;
 }
 
-/// True when the path lets a message begin now.
+/// Whether the path lets a message begin now. Nothing is pulled before: what each connection had in
+/// hand while all wait for the rate would go before transactional mail that comes meanwhile.
+bool Site::Feed::slot_is_free() const {
+    if (holds_slot_) return true;
+    Path& path = *connection_.way->path;
+    return path.line.empty() &&
+           site_.parts_.reactor.now() >= path.next_message(site_.policy_.limits);
+}
+
+/// True when the path lets a message begin now; it is this connection's then.
 bool Site::Feed::hold_slot() {
     Path& path = *connection_.way->path;
     const Instant now = site_.parts_.reactor.now();
@@ -147,7 +157,8 @@ Task<bool> Site::Feed::wait() {
         if (site_.rests(*connection_.way->path)) co_return false;
         if (!draft_ && !co_await site_.work_before(connection_, deadline)) co_return false;
         if (!hold_slot()) {
-            holds_slot_ = co_await site_.wait_for_message(*connection_.way->path);
+            const InHand in_hand = draft_ ? InHand::draft : InHand::nothing;
+            holds_slot_ = co_await site_.wait_for_message(*connection_.way->path, in_hand);
             continue;
         }
         prepare();
@@ -242,8 +253,10 @@ Task<bool> Site::work_before(const Connection& connection, Instant deadline) {
 }
 
 /// Waits until a message may begin on the path, and takes that moment. Connections wait in line, so
-/// only the first one has a timer; it looks again when the rate changes under it. False: we stop.
-Task<bool> Site::wait_for_message(Path& path) {
+/// only the first one has a timer; it looks again when the rate changes under it. False: we stop,
+/// or others have taken all there was (a moment that is kept would let two messages go at once
+/// later).
+Task<bool> Site::wait_for_message(Path& path, InHand in_hand) {
     Signal turn(parts_.reactor);
     const auto place = path.line.insert(path.line.end(), &turn);
     bool has_it = false;
@@ -254,6 +267,8 @@ Task<bool> Site::wait_for_message(Path& path) {
         } else if (const Instant next = path.next_message(policy_.limits); now < next) {
             // Not in one sleep: a rate that was slow a moment ago may be fast now.
             co_await turn.wait_until(std::min(next, now + look_again_at_rate));
+        } else if (in_hand == InHand::nothing && ready_.empty()) {
+            break;
         } else {
             begin_message(path);
             has_it = true;
