@@ -3,20 +3,14 @@
 import argparse
 import datetime
 import json
-import os
-import platform
-import shlex
 import signal
-import subprocess
 import sys
 import threading
 import time
 
 import lab
-from run import commit, processor
+import results
 
-RESULTS = lab.ROOT / "bench/RESULTS.md"
-MARK = "## A backlog larger than memory"
 CONTENT_KIB = 20
 SITES = 50
 LIVE_DOMAINS = 20  # beside the receiver that is down
@@ -58,41 +52,31 @@ class Bench:
 
     def start_engine(self, data, more=""):
         """Returns at once: the time to the first delivery counts from here."""
-        path = self.folder.folder / "sluice.toml"
-        path.write_text(CONFIGURATION.format(data_dir=data, socket=self.socket, http=self.http, metrics=self.metrics,
-                                             dns=self.dns, smtp=self.smtp, more=more))
-        self.engine = self.folder.start("sluice", lab.ENGINE, "serve", "--config", path)
+        text = CONFIGURATION.format(data_dir=data, socket=self.socket, http=self.http, metrics=self.metrics, dns=self.dns, smtp=self.smtp,
+                                    more=more)
+        self.engine = self.folder.start_engine(text, self.http, self.socket, wait=False)
 
-    def wait_ready(self, seconds=60):
-        lab.wait_until(lambda: self.engine.check() or lab.ready(self.http), seconds, "the engine is ready", POLL_SECONDS)
+    def wait_ready(self):
+        self.engine.wait_ready(every=POLL_SECONDS)
 
     def kill_engine(self):
         self.engine.child.send_signal(signal.SIGKILL)
         self.engine.child.wait()
 
     def load(self, *words, mode="ndjson"):
-        done = subprocess.run([lab.LOAD, mode, "--server", f"unix:{self.socket}", "--json", "--quiet", "--patience", "120s",
-                               *map(str, words)], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise lab.Failure(f"sluice-load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
-        return json.loads(done.stdout)
+        return self.engine.load(*words, way=mode)
 
     def shape(self):
         return ["--domains", f"d{{0..{self.queues - 1}}}.demo.test"]
 
     def status(self):
-        self.engine.check()
-        return lab.get_json(self.http, "/v1/status")
+        return self.engine.status()
 
     def taken(self):
         return lab.get_json(self.stats, "/")["messages"]["accepted"]
 
     def rss_mib(self):
-        with open(f"/proc/{self.engine.pid}/status", encoding="ascii") as status:
-            for line in status:
-                if line.startswith("VmRSS:"):
-                    return int(line.split()[1]) / 1024
-        return 0.0
+        return self.engine.rss_bytes() / 2**20
 
 
 def fixed_routes(bench):
@@ -211,11 +195,9 @@ def others(bench, options):
     times, took = {}, []
     deadline = time.monotonic() + 30
     while len(took) < SINGLE_MAILS and time.monotonic() < deadline:
-        _, body = lab.get(bench.http, f"/v1/events?campaign=single&limit=10000&after={after}", 30)
-        for line in body.splitlines():
-            event = json.loads(line)
+        for event in bench.engine.events(after, "campaign=single"):
             after = event["seq"]
-            at = datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+            at = datetime.datetime.fromisoformat(event["time"]).timestamp()
             if event["type"] == "accepted":
                 times[event["delivery"]] = at
             elif event["type"] == "delivered":
@@ -242,19 +224,16 @@ def rates(bench, options):
             "cpu_us": (bench.engine.cpu_seconds() - cpu) / max(taken, 1) * 1e6}
 
 
-def report(results, options, command, load_before):
-    lines = [
-        MARK, "",
-        f"{datetime.date.today()}, commit {commit()}, `{command}`. {processor()}, {os.cpu_count()} cores, Linux {platform.release()}; "
-        f"load average at the start {load_before:.1f}. Mail of {CONTENT_KIB} KiB with a variable, so that no two deliveries share a transaction, to "
-        f"{min(SITES, options.queues)} sites; load generator, engine and sink share the cores."]
-    if "empty" in results:
-        empty = results["empty"]
+def backlog_lines(measured, options):
+    """Of the empty queue and the backlog, which are compared."""
+    lines = [f"Mail of {CONTENT_KIB} KiB with a variable, so that no two deliveries share a transaction, to {min(SITES, options.queues)} sites; load "
+             "generator, engine and sink share the cores."]
+    if empty := measured.get("empty"):
         lines += ["", f"With an empty queue {options.live:,} deliveries come in and leave at {empty['rate']:,.0f}/s ({empty['cpu_us']:.0f} µs CPU each, "
                       f"peak RSS {empty['rss_peak']:.0f} MiB)."]
-    if "backlog" in results:
-        b = results["backlog"]
-        ratio = f"{b['rate'] / results['empty']['rate']:.2f}" if "empty" in results else "-"
+    if b := measured.get("backlog"):
+        ratio = f"{b['rate'] / empty['rate']:.2f}" if empty else "-"
+        parts = ", ".join(f"{part:,}" for part in b["rates"]["parts"])
         lines += ["", f"{options.deliveries:,} deliveries in {options.queues:,} queues, taken in for later, kill -9, start when they are due:", "",
                   "| what | |", "|---|---|",
                   f"| recipients accepted a second, CPU each | {b['accepted_rate']:,.0f}, {b['accept_cpu_us']:.1f} µs |",
@@ -263,25 +242,21 @@ def report(results, options, command, load_before):
                   f"| from exec to the first delivery at the sink | {b['first_delivery_s']:.2f} s |",
                   f"| accepted and open after the kill | {b['accepted_after_kill']:,} accepted, none missing |",
                   f"| delivered a second over {options.seconds:.0f} s, CPU each | {b['rate']:,.0f}, {b['rates']['cpu_us']:.0f} µs |",
+                  f"| that rate by fifths of the time | {parts} |",
                   f"| that rate against the one with an empty queue | {ratio} |",
-                  f"| RSS MiB while delivering, peak | {b['rss_delivering']:.0f}, {b['rss_peak_delivering']:.0f} |"]
-    if "down" in results:
-        d = results["down"]
-        lines += ["", f"A receiver that refuses connections, with {options.down:,} deliveries in {DOWN_DOMAINS:,} queues waiting for it, and {LIVE_DOMAINS} others:", "",
-                  "| the others | a burst, deliveries/s | a single mail from accepted to delivered, ms p50 / p99 / max |", "|---|---|---|"]
-        for name in ("alone", "beside"):
-            took = d[name]["latency_ms"]
-            lines.append(f"| {name} | {d[name]['rate']:,.0f} | {took['p50']:.0f} / {took['p99']:.0f} / {took['max']:.0f} |")
-        lines += ["", f"RSS {d['rss']:.0f} MiB, peak {d['rss_peak']:.0f}."]
-    return "\n".join(lines) + "\n"
+                  f"| RSS MiB while delivering, peak | {b['rss_delivering']:.0f}, {b['rss_peak_delivering']:.0f} |", "",
+                  f"The first {options.seconds:.0f} s after a start also count the rows, look at every queue once, ask for the routes of all domains and compact "
+                  "what the intake left."]
+    return lines
 
 
-def write(text):
-    """Replaces the section of RESULTS.md, wherever it stands."""
-    old = RESULTS.read_text()
-    head, _, rest = old.partition(MARK)
-    _, mark, behind = rest.partition("\n## ")
-    RESULTS.write_text(head.rstrip("\n") + "\n\n" + text + ("\n## " + behind if mark else ""))
+def down_lines(d, options):
+    lines = [f"A receiver that refuses connections, with {options.down:,} deliveries in {DOWN_DOMAINS:,} queues waiting for it, and {LIVE_DOMAINS} others:", "",
+             "| the others | a burst, deliveries/s | a single mail from accepted to delivered, ms p50 / p99 / max |", "|---|---|---|"]
+    for name in ("alone", "beside"):
+        took = d[name]["latency_ms"]
+        lines.append(f"| {name} | {d[name]['rate']:,.0f} | {took['p50']:.0f} / {took['p99']:.0f} / {took['max']:.0f} |")
+    return lines + ["", f"RSS {d['rss']:.0f} MiB, peak {d['rss_peak']:.0f}."]
 
 
 def main():
@@ -296,11 +271,10 @@ def main():
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     options = parser.parse_args()
     measures = {"empty": measure_empty, "backlog": measure_backlog, "down": measure_down}
-    wanted, results = options.only.split(","), {}
+    wanted, measured = options.only.split(","), {}
     if unknown := set(wanted) - set(measures):
         parser.error(f"unknown runs {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
-    command = shlex.join(["bench/backlog.sh", *sys.argv[1:]])
-    load_before = os.getloadavg()[0]
+    occasion = results.Occasion("bench/backlog.sh")
     try:
         with lab.Lab("backlog") as folder:
             bench = Bench(folder, options.queues)
@@ -309,15 +283,19 @@ def main():
                 if name not in wanted:
                     continue
                 print(f"run {name} ...", file=sys.stderr, flush=True)
-                results[name] = measure(bench, options)
-                print(f"  {json.dumps(results[name])}", file=sys.stderr, flush=True)
+                measured[name] = measure(bench, options)
+                print(f"  {json.dumps(measured[name])}", file=sys.stderr, flush=True)
     except lab.Failure as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
-    text = report(results, options, command, load_before)
-    print(text)
+    texts = {}
+    if measured.keys() & {"empty", "backlog"}:
+        texts["backlog"] = results.section("backlog", occasion, backlog_lines(measured, options))
+    if "down" in measured:
+        texts["down"] = results.section("down", occasion, down_lines(measured["down"], options))
+    print("\n".join(texts.values()))
     if options.write:
-        write(text)
+        results.write(texts)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A folder, free ports and the processes of one run: engine, sink, peers. Used by deploy/demo.py and bench/run.py.
+"""A folder, free ports and the processes of one run: engine, sink, peers. Used by the demo and by everything in bench/.
 
 Everything is on loopback and ends with the `Lab`, each process by its own id.
 """
@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build/release"
 ENGINE = pathlib.Path(os.environ.get("SLUICE_BINARY", BUILD / "sluice"))
 SINK, LOAD = BUILD / "bench/sluice-sink", BUILD / "bench/sluice-load"
-LOG_TAIL_LINES = 25
+LOG_TAIL_LINES, LOG_TAIL_COLUMNS = 25, 500
+STALL_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,12 +50,12 @@ def free_ports(count, address="127.0.0.1"):
 class Process:
     """A child with its output in a file."""
 
-    def __init__(self, name, words, log):
+    def __init__(self, name, words, log, environment=None):
         self.name, self.log = name, log
         self.output = open(log, "ab")
         try:
-            self.child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL,
-                                          stdout=self.output, stderr=subprocess.STDOUT)
+            self.child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=self.output,
+                                          stderr=subprocess.STDOUT, env=os.environ | (environment or {}))
         except OSError as error:
             raise Failure(f"{name} cannot be started: {error}") from None
 
@@ -84,11 +85,82 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def thread_seconds(self, name):
+        """CPU so far of those of its threads whose names begin so."""
+        ticks = 0
+        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith(name):
+                fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS
+
+    def rss_bytes(self):
+        return self.memory("VmRSS")
+
     def peak_rss_bytes(self):
+        return self.memory("VmHWM")
+
+    def memory(self, kind):
+        """A figure of /proc/<pid>/status, in bytes. RssAnon leaves out the pages of its files."""
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(kind + ":"):
                 return int(line.split()[1]) * 1024
         return 0
+
+    def written_bytes(self):
+        """What it has given to the file systems so far, in pages that it has dirtied."""
+        for line in pathlib.Path(f"/proc/{self.pid}/io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.split()[1])
+        return 0
+
+
+class Engine(Process):
+    """`sluice serve`, and what a run asks of it. `socket` is that of its API and intake, `http` a port of the same."""
+
+    def __init__(self, name, configuration, log, http, socket, environment):
+        super().__init__(name, [ENGINE, "serve", "--config", configuration], log, environment)
+        self.http, self.socket = http, socket
+
+    def wait_ready(self, seconds=60, every=0.05):
+        wait_until(lambda: self.check() or ready(self.http), seconds, "the engine is ready", every)
+
+    def status(self):
+        self.check()
+        return get_json(self.http, "/v1/status")
+
+    def load(self, *words, way="ndjson"):
+        """Runs sluice-load against it and returns its summary, with the CPU that the load has taken."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([LOAD, way, "--server", f"unix:{self.socket}", "--json", "--quiet", "--patience", "120s",
+                               *map(str, words)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"sluice-load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return json.loads(done.stdout) | {"cpu_seconds": cpu}
+
+    def wait_for_all(self, count):
+        """Until `count` deliveries have ended. Raises when nothing moves any more."""
+        last, since = -1, time.monotonic()
+        while True:
+            status = self.status()
+            ended = status["accepted"] - status["open"]
+            if ended >= count and status["open"] == 0:
+                return status
+            if ended != last:
+                last, since = ended, time.monotonic()
+            if time.monotonic() - since > STALL_SECONDS:
+                raise Failure(f"nothing has moved for {STALL_SECONDS} s at {ended} of {count}")
+            time.sleep(0.05)
+
+    def events(self, after=0, only="limit=10000"):
+        """One page of events behind a number, waited for; fails when none comes. `only`: what else the query asks."""
+        status, body = get(self.http, f"/v1/events?after={after}&wait=5s&{only}", 30)
+        events = [json.loads(line) for line in body.splitlines()]
+        if status != 200 or not events:
+            raise Failure(f"no event comes behind {after} (status {status})")
+        return events
 
 
 class Lab:
@@ -114,7 +186,9 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, name, *words):
-        process = Process(name, words, self.folder / f"{name}.log")
+        return self.add(Process(name, words, self.folder / f"{name}.log"))
+
+    def add(self, process):
         self.processes.append(process)
         return process
 
@@ -124,7 +198,7 @@ class Lab:
         for process in self.processes:
             lines = process.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
             out.append(f"--- {process.name} (status {process.child.poll()}), end of its log:")
-            out += lines
+            out += [line[:LOG_TAIL_COLUMNS] for line in lines]
         return "\n".join(out)
 
     def start_sink(self, listen, stats_port, *words, name="sluice-sink"):
@@ -132,12 +206,14 @@ class Lab:
         wait_until(lambda: process.check() or answers(stats_port), 10, "the sink listens")
         return process
 
-    def start_engine(self, configuration, http_port, name="sluice"):
+    def start_engine(self, configuration, http_port, socket=None, name="sluice", wait=True, environment=None):
+        """Without `wait` it returns at once, for those who measure how long a start takes."""
         path = self.folder / f"{name}.toml"
         path.write_text(configuration)
-        process = self.start(name, ENGINE, "serve", "--config", path)
-        wait_until(lambda: process.check() or ready(http_port), 20, "the engine is ready")
-        return process
+        engine = self.add(Engine(name, path, self.folder / f"{name}.log", http_port, socket, environment))
+        if wait:
+            engine.wait_ready(20)
+        return engine
 
 
 def wait_until(condition, seconds, what, every=0.05):

@@ -7,11 +7,7 @@ See bench/README.md. --write puts the table into RESULTS.md.
 
 import argparse
 import contextlib
-import datetime
-import os
-import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -19,13 +15,12 @@ import tempfile
 import time
 
 import lab
-from run import RESULTS, commit, processor
+import results
 
 sys.path += [str(lab.ROOT / "tests/e2e"), str(lab.ROOT / "tests/interop")]
 import postfix  # found on the path above
 
 MESSAGE_BYTES = 2048
-MARK = "# One connection over a long line"
 # What the engine must reach at a round trip of 50 ms; also how much mail a row needs.
 GOALS = {("postfix", "lock_step"): 4.8, ("postfix", "envelope"): 9.5, ("postfix", "next"): 18, ("postfix", "auto"): 18,
          ("postfix", "messages"): 120, ("sink", "messages"): 150}
@@ -129,18 +124,15 @@ def measure_engine(folder, receiver, depth, options):
     name = f"{receiver.name}-{depth}"
     with delay_line(folder, name, receiver.port, options.delay) as line:
         http, = lab.free_ports(1)
-        engine = folder.start_engine(CONFIGURATION.format(folder=folder.folder, name=name, http=http, port=line.port, depth=depth,
-                                                          window=options.window), http, name=name)
+        text = CONFIGURATION.format(folder=folder.folder, name=name, http=http, port=line.port, depth=depth, window=options.window)
+        engine = folder.start_engine(text, http, f"{folder.folder}/{name}.sock", name=name)
         before = receiver.messages()
         goal = GOALS.get((receiver.name, depth), RATE_MAX / 2)
         count = int(2 * goal * (options.seconds + options.warm_up + 10))
-        subprocess.run([lab.LOAD, "ndjson", "--server", f"unix:{folder.folder}/{name}.sock", "--to-domain", "sink.test",
-                        "--job-per-recipient", "--recipients", str(count), "--size", str(MESSAGE_BYTES), "--quiet"],
-                       check=True, stdin=subprocess.DEVNULL)
+        engine.load("--to-domain", "sink.test", "--job-per-recipient", "--recipients", count, "--size", MESSAGE_BYTES)
         result = {"who": f"Sluice, depth {depth}" + (f", window {options.window}" if depth == "messages" else ""),
                   "to": receiver.name, "goal": GOALS.get((receiver.name, depth)), "rate": rate(receiver, before, options)}
-        status = lab.get_json(http, "/v1/status")
-        result["deferrals"] = status["deferrals"]
+        result["deferrals"] = engine.status()["deferrals"]
         engine.end()
     return result | {"line": line.report}
 
@@ -177,22 +169,13 @@ def row(result):
             f"{result.get('deferrals', '-')} | {' / '.join(late.groups()) if late else '-'} |")
 
 
-def report(results, options, command, load_before):
+def lines(rows, options):
     # Two passes of the line, and what the receiver needs, make a round trip.
-    return "\n".join([
-        MARK, "",
-        f"{datetime.date.today()}, commit {commit()}, `{command}`. {processor()}, {os.cpu_count()} cores, Linux {platform.release()}; "
-        f"load average at the start {load_before:.1f}. One connection through `sluice-delay` with {options.delay} each way, messages "
-        f"of {MESSAGE_BYTES} octets, counted at the receiver over {options.seconds} s. \"postfix\" is Debian's Postfix 3.7 with its "
-        "discard transport and its queue in memory, \"sink\" is sluice-sink.", "",
+    return [
+        f"One connection through `sluice-delay` with {options.delay} each way, messages of {MESSAGE_BYTES} octets, counted at the receiver over "
+        f"{options.seconds} s. \"postfix\" is Debian's Postfix 3.7 with its discard transport and its queue in memory, \"sink\" is sluice-sink.", "",
         "| sender | to | messages/s | wanted | connections | deferrals | the line's lateness µs p50 / p99 |", "|---|---|---|---|---|---|---|",
-        *[row(result) for result in results]]) + "\n"
-
-
-def write(text):
-    """Replaces the section of RESULTS.md, which is the last one."""
-    old = RESULTS.read_text()
-    RESULTS.write_text(old.split("\n" + MARK)[0].rstrip("\n") + "\n\n" + text)
+        *rows]
 
 
 def main():
@@ -210,12 +193,11 @@ def main():
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if reason := postfix.unavailable():
         parser.error(reason)
-    command = shlex.join(["bench/one_connection.sh", *sys.argv[1:]])
-    load_before, results = os.getloadavg()[0], []
+    occasion, rows = results.Occasion("bench/one_connection.sh"), []
 
     def add(result):
-        print(row(result), file=sys.stderr, flush=True)
-        results.append(result)
+        rows.append(row(result))
+        print(rows[-1], file=sys.stderr, flush=True)
 
     try:
         with lab.Lab("line") as folder:
@@ -232,10 +214,10 @@ def main():
     except lab.Failure as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
-    text = report(results, options, command, load_before)
+    text = results.section("line", occasion, lines(rows, options))
     print(text)
     if options.write:
-        write(text)
+        results.write({"line": text})
     return 0
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Usage: bench/run.sh [--messages N] [--recipients N] [--only a,b,c,peer]
-# Measures the whole engine between sluice-load and two receivers, a peer beside it in the same run, and writes
-# bench/RESULTS.md. Two minutes or so; everything is on loopback.
+# Usage: bench/run.sh [--messages N] [--recipients N] [--bulk N] [--connections N] [--only through,signed,...] [--print]
+# Measures the whole engine between load and receivers, peers beside it in the same run, and writes the section of each
+# run in bench/RESULTS.md. Ten minutes or so; everything is on loopback.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/../deploy/setup.sh"

@@ -25,6 +25,7 @@ struct Arguments {
     std::array<std::string, sink::stages> mixes;
     std::string delay = "0ms", final_delay = "0ms", idle = "5m", size = "50MiB";
     std::string stats, stats_file, dns, digest, keep;
+    std::vector<std::string> zone_addresses;
     sink::Policy policy;
     sink::ServerOptions server;
     sink::ZoneOptions zone;
@@ -67,6 +68,10 @@ void declare(CLI::App& app, Arguments& a) {
     app.add_option("--keep", a.keep, "store accepted messages in this folder");
     app.add_option("--dns", a.dns, "answer for the zone on this address, UDP and TCP");
     app.add_option("--zone-suffix", a.zone.suffix, "of the zone's names")->capture_default_str();
+    app.add_option(
+        "--zone-addresses", a.zone_addresses,
+        "of the zone's hosts, where they are not those of --listen (0.0.0.0:2525 has none): "
+        "127.64.0.0/20:2525; may be repeated");
     app.add_option("--domains", a.zone.domains, "d0 ... of the zone")->capture_default_str();
     app.add_option("--sites", a.zone.sites, "groups of domains that share their MX hosts")
         ->capture_default_str()
@@ -96,7 +101,12 @@ sink::ServerOptions server_options(const Arguments& a) {
 
 sink::Zone make_zone(const Arguments& a, const std::vector<bench::Endpoint>& listen) {
     sink::ZoneOptions options = a.zone;
-    for (const auto& endpoint : listen) {
+    std::vector<bench::Endpoint> places;
+    for (const auto& text : a.zone_addresses) {
+        auto block = valid("--zone-addresses", bench::parse_endpoints(text));
+        places.insert(places.end(), block.begin(), block.end());
+    }
+    for (const auto& endpoint : places.empty() ? listen : places) {
         if (endpoint.family() == AF_INET)
             options.addresses.push_back(
                 ntohl(reinterpret_cast<const sockaddr_in*>(&endpoint.address)->sin_addr.s_addr));

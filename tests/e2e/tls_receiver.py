@@ -93,7 +93,8 @@ async def serve(places, journal):
                 pass
             finally:
                 writer.close()
-        await asyncio.start_server(session, place["ip"], place["port"])
+        # Behind a full backlog the kernel answers with cookies and forgets who connects, who then waits for a banner.
+        await asyncio.start_server(session, place["ip"], place["port"], backlog=4096)
     await asyncio.Event().wait()
 
 
