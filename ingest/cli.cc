@@ -41,6 +41,7 @@ void describe(CLI::App& app, Words& words, Serve daemon, Run& run) {
     describe_views(app, words, run);
     describe_mail(app, words, run);
     describe_orders(app, words, run);
+    describe_suppress(app, words, run);
     describe_upkeep(app, words, run);
     describe_documents(app, words, run);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ingest/commands.h"
 
@@ -28,6 +29,8 @@ struct Words {
     ResumeOptions resume;
     CancelOptions cancel;
     bool yes = false;
+    SuppressOptions suppress;
+    std::vector<std::string> suppressed;  // addresses, or a file
     TlsReportOptions tls_report;
     InDoubtOptions in_doubt;
     EventsOptions events;
@@ -53,6 +56,7 @@ using Run = std::function<int()>;
 void describe_views(CLI::App& app, Words& words, Run& run);   // commands that look
 void describe_mail(CLI::App& app, Words& words, Run& run);    // that hand over and send mail
 void describe_orders(CLI::App& app, Words& words, Run& run);  // that change what is sent
+void describe_suppress(CLI::App& app, Words& words, Run& run);
 void describe_upkeep(CLI::App& app, Words& words, Run& run);  // for the host and the queue's files
 void describe_documents(CLI::App& app, Words& words, Run& run);  // completions, manual pages
 

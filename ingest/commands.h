@@ -104,6 +104,16 @@ struct CancelOptions {
 };
 int cancel(const CancelOptions& options);
 
+struct SuppressOptions {
+    ClientOptions client;
+    enum class What : uint8_t { add, remove, take_in, give_out };
+    What what = What::give_out;
+    std::string tenant, reason;
+    std::vector<std::string> addresses;  // to add or to remove
+    std::string file = "-";              // to take in or to give out
+};
+int suppress(const SuppressOptions& options);
+
 struct TlsReportOptions {
     ClientOptions client;
     std::string day;        // "2026-11-22"

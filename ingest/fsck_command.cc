@@ -35,6 +35,7 @@ void print_json(const FsckReport& report) {
                               {"queues", report.queues},
                               {"events", report.events},
                               {"idempotency_keys", report.idempotency_keys},
+                              {"suppressions", report.suppressions},
                               {"found", as_json(report.found)},
                               {"done", report.done},
                               {"lost", report.lost},
@@ -64,9 +65,11 @@ void print_text(const FsckReport& report, bool repair) {
         print_findings(report.left);
     }
     fmt::print(
-        "{} jobs, {} contents, {} deliveries waiting, {} queues, {} events, {} idempotency keys\n",
+        "{} jobs, {} contents, {} deliveries waiting, {} queues, {} events, {} idempotency keys, "
+        "{} suppressed addresses\n",
         grouped(report.jobs), grouped(report.contents), grouped(report.deliveries),
-        grouped(report.queues), grouped(report.events), grouped(report.idempotency_keys));
+        grouped(report.queues), grouped(report.events), grouped(report.idempotency_keys),
+        grouped(report.suppressions));
     if (!report.sound())
         fmt::print("{}\n", coloured(repair ? "Damage is left: restore a backup, or move data_dir "
                                              "away and start with an empty queue"

@@ -19,6 +19,7 @@
 #include "ingest/orders_api.h"
 #include "ingest/queues_api.h"
 #include "ingest/status_api.h"
+#include "ingest/suppressions_api.h"
 #include "ingest/tls_reports_api.h"
 #include "metrics/log.h"
 
@@ -64,6 +65,9 @@ constexpr auto routes = std::to_array<Route>({
     {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
     {"POST", "/v1/in-doubt/*", For::operators, post_in_doubt},
     {"POST", "/v1/backup", For::operators, post_backup},
+    {"POST", "/v1/suppressions", For::tenants, post_suppressions},
+    {"GET", "/v1/suppressions", For::tenants, get_suppressions},
+    {"DELETE", "/v1/suppressions", For::tenants, delete_suppression_entry},
     {"GET", "/healthz", For::anybody, get_health},
     {"GET", "/readyz", For::anybody, get_readiness},
     {"GET", "/", For::anybody, get_console},

@@ -328,7 +328,10 @@ void JobStream::wake() {
 void JobStream::report_commit(const std::vector<Given>& given) {
     uint64_t recipients = 0;
     for (const auto& [job, line, count, last] : given) {
-        if (last) ++jobs_;
+        if (last) {
+            ++jobs_;
+            suppressed_ += job->suppressed;
+        }
         if (count == 0) continue;
         recipients += count;
         JsonObject object(out_);
@@ -413,6 +416,7 @@ Task<> JobStream::finish() {
         .number("accepted", accepted_)
         .number("rejected", rejected_)
         .number("lines", line_);
+    if (suppressed_ > 0) total.number("suppressed", suppressed_);
     total.flag("complete", !stopped_).close();
     out_ += '\n';
     if (!begun_) {

@@ -114,6 +114,7 @@ class JobStream {
     bool begun_ = false, writing_ = false, stopped_ = false, commit_failed_ = false;
     std::optional<HttpAnswer> failure_;
     uint64_t jobs_ = 0, accepted_ = 0, rejected_ = 0;
+    uint64_t suppressed_ = 0;  // of the accepted, in jobs that have ended
 };
 
 engine::Task<> stream_jobs(HttpConnection& connection, const HttpRequest& request,

@@ -109,11 +109,17 @@ HttpAnswer dry_run_answer(const ParsedJob& parsed) {
 Task<HttpAnswer> store(ParsedJob parsed, std::string text,
                        std::vector<storage::IdempotencyRecord> records, HttpContext* context) {
     const size_t recipients = parsed.recipients.size();
+    const bool keyed = !records.empty();
+    const std::shared_ptr<engine::OpenJob> job = parsed.open;
     std::vector<engine::JobPart> parts;
     parts.push_back({std::move(parsed.open), std::move(parsed.recipients), true});
     const auto accepted = co_await context->intake.accept(std::move(parts), std::move(records));
     if (!accepted) co_return refused_answer(accepted.error());
     count_accepted(*context, recipients);
+    // With a key the answer is stored beside the job, before this is known, and repeats are the
+    // same.
+    if (job->suppressed > 0 && !keyed)
+        text.insert(text.rfind('}'), fmt::format(",\"suppressed\":{}", job->suppressed));
     if (!parsed.rejected.empty()) count_rejected(*context, "recipient", parsed.rejected.size());
     co_return HttpAnswer{.status = 202, .body = std::move(text)};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/bounce/bounce_class.h"
 #include "ingest/setting_tables.h"
 
 namespace ingest {
@@ -12,6 +13,14 @@ std::vector<std::string> lower_case(std::vector<std::string> texts) {
     for (auto& text : texts)
         std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
     return texts;
+}
+
+uint32_t bounce_bits(const std::vector<std::string>& classes) {
+    uint32_t bits = 0;
+    for (const std::string& name : classes)
+        if (const auto klass = engine::parse_bounce_class(name))
+            bits |= 1U << static_cast<unsigned>(*klass);
+    return bits;
 }
 }  // namespace tables
 

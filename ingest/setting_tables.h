@@ -21,7 +21,8 @@ constexpr uint64_t second_ms = 1000, minute_ms = 60 * second_ms, day_ms = 24 * 6
 constexpr uint64_t timeout_least = 100, timeout_most = 60 * minute_ms;
 
 std::span<const Setting> node();      // [node], [listen], [tls], [dns]
-std::span<const Setting> delivery();  // [delivery], [timeouts], [retry], [in_doubt], [dsn], [queue]
+std::span<const Setting> delivery();  // [delivery], [timeouts], [retry], [in_doubt], [dsn],
+                                      // [suppression], [queue]
 std::span<const Setting> receiver();  // [[provider]], [[domain]]
 std::span<const Setting> sending();   // [[source]], [[automation]], [[pool]], [[dkim]]
 std::span<const Setting> tenant();    // [[tenant]], [[credential]]
@@ -32,5 +33,7 @@ std::span<const Setting> limits();
 const Setting& idle();
 
 std::vector<std::string> lower_case(std::vector<std::string> texts);
+/// A bit for each class, as engine::Settings::suppressed_bounces has them.
+uint32_t bounce_bits(const std::vector<std::string>& classes);
 
 }  // namespace ingest::tables

@@ -99,6 +99,11 @@ void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
         else
             put(Family::meta, note_key(kind, note.name));
     }
+    for (const Suppression& entry : batch.suppressions) {
+        value_.clear();
+        write_suppression(value_, entry);
+        put(Family::suppression, suppression_key(entry.tenant, entry.address));
+    }
 }
 
 void GroupWriter::add(const Additions& additions) {
@@ -128,8 +133,7 @@ void GroupWriter::drop_content(const UselessContent& content) {
     // Not SingleDelete: a content may be dropped twice, by a commit that failed half way and by
     // collect().
     batch_.Delete(family(Family::content), content_key(content.job));
-    if (!content.small)
-        batch_.Delete(family(Family::content), large_content_key(content.job));
+    if (!content.small) batch_.Delete(family(Family::content), large_content_key(content.job));
 }
 
 void GroupWriter::put(Family f, const std::string& key) {
@@ -206,6 +210,9 @@ Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
     state_->add_useless(state_->live_jobs->apply(additions));
     state_->rows_changed += size.rows;
     raise(state_->last_job, size.last_job);
+    for (const Batch& batch : group)
+        for (const Suppression& entry : batch.suppressions)
+            state_->note_suppressed(entry.tenant, entry.time);
     {
         const std::lock_guard lock(state_->ledger_mutex);
         for (const auto& [tenant, counts] : additions.tenants) state_->ledger[tenant] += counts;

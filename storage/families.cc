@@ -129,7 +129,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(size_t memory_by
             {"delivery", delivery_options(shared)},
             {"event", event_options(shared)},
             {"idempotency", family_options(shared, Bloom::whole_key, 0.06)},
-            {"job", job}};
+            {"job", job},
+            {"suppression", family_options(shared, Bloom::whole_key, 0.06)}};
 }
 
 }  // namespace storage

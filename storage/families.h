@@ -10,13 +10,23 @@
 
 namespace storage {
 
-enum class Family : uint8_t { meta, content, queue, delivery, event, idempotency, job };
-inline constexpr size_t family_count = 7;
+enum class Family : uint8_t {
+    meta,
+    content,
+    queue,
+    delivery,
+    event,
+    idempotency,
+    job,
+    suppression
+};
+inline constexpr size_t family_count = 8;
 
 /// From this size on a content lives in a blob file.
 inline constexpr size_t large_content_min = size_t{16} << 10;
 
-/// Two thirds of the memory are for memtables, one third for the block cache that all families share.
+/// Two thirds of the memory are for memtables, one third for the block cache that all families
+/// share.
 rocksdb::DBOptions database_options(size_t memory_bytes);
 /// In the order of Family.
 std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(size_t memory_bytes);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <ranges>
 #include <set>
 
 #include "storage/errors.h"
@@ -35,7 +36,8 @@ struct Opened {
     Opened(Opened&&) = default;
     ~Opened() { close(); }
     void close() {
-        for (auto* handle : families) (void)db->DestroyColumnFamilyHandle(handle);
+        for (auto* handle : families)
+            if (handle) (void)db->DestroyColumnFamilyHandle(handle);
         families.clear();
         db.reset();
     }
@@ -121,12 +123,26 @@ class Fsck {
         return {};
     }
 
+    /// A family that is not there yet, as an older version has written the store, is null.
     rocksdb::Status open_to_read() {
+        std::vector<std::string> there;
+        const auto options = db_options();
+        auto status = rocksdb::DB::ListColumnFamilies(options, directory_.string(), &there);
+        if (!status.ok()) return status;
+        auto wanted = family_descriptors(options_.memory_bytes);
+        std::vector<size_t> missing;
+        for (size_t f = 0; f < wanted.size(); ++f)
+            if (std::ranges::find(there, wanted[f].name) == there.end()) missing.push_back(f);
+        for (const size_t f : std::views::reverse(missing))
+            wanted.erase(wanted.begin() + static_cast<ptrdiff_t>(f));
         rocksdb::DB* opened = nullptr;
-        const auto status = rocksdb::DB::OpenForReadOnly(db_options(), directory_.string(),
-                                                         family_descriptors(options_.memory_bytes),
-                                                         &opened_.families, &opened);
+        status = rocksdb::DB::OpenForReadOnly(options, directory_.string(), wanted,
+                                              &opened_.families, &opened);
         opened_.db.reset(opened);
+        if (status.ok())
+            for (const size_t f : missing)
+                opened_.families.insert(opened_.families.begin() + static_cast<ptrdiff_t>(f),
+                                        nullptr);
         return status;
     }
 
@@ -151,6 +167,7 @@ class Fsck {
             scan_.queues, [](const auto& queue) { return queue.second.has_value(); }));
         report_.events = scan_.events;
         report_.idempotency_keys = scan_.idempotency_keys;
+        report_.suppressions = scan_.suppressions;
     }
 
     // --- mending
@@ -250,7 +267,10 @@ class Fsck {
         if (!scan_.gaps.empty()) {
             for (const Gap& gap : scan_.gaps)
                 report_.lost.push_back(
-                    fmt::format("what stood in a damaged block of family {}", name_of(gap.family)));
+                    gap.family == Family::suppression
+                        ? "addresses that mail must not go to; import them again: " + in_words(gap)
+                        : fmt::format("what stood in a damaged block of family {}",
+                                      name_of(gap.family)));
             if (auto copied = copy_and_swap(); !copied) return copied;
             scan_ = scan(*opened_.db, opened_.families, options_);
         }

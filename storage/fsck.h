@@ -52,7 +52,8 @@ struct FsckFinding {
 std::string_view to_string(FsckFinding::Kind);
 
 struct FsckReport {
-    uint64_t jobs = 0, contents = 0, deliveries = 0, queues = 0, events = 0, idempotency_keys = 0;
+    uint64_t jobs = 0, contents = 0, deliveries = 0, queues = 0, events = 0, idempotency_keys = 0,
+             suppressions = 0;
     std::vector<FsckFinding> found;  // as it was
     std::vector<std::string> done;   // by --repair, in order
     std::vector<std::string> lost;   // what --repair could not save

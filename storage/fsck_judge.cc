@@ -7,6 +7,7 @@
 
 #include "storage/fsck_scan.h"
 #include "storage/ids.h"
+#include "storage/keys.h"
 
 namespace storage {
 
@@ -18,6 +19,12 @@ constexpr size_t listed_max = 20;  // of one kind, with what is mended alike
 std::string hex(std::string_view bytes) {
     return bytes.empty() ? "the first key"
                          : rocksdb::Slice(bytes.data(), bytes.size()).ToString(true);
+}
+
+/// Addresses in words, whatever else in hex.
+std::string key_text(Family family, std::string_view key) {
+    const auto entry = family == Family::suppression ? parse_suppression_key(key) : std::nullopt;
+    return entry ? fmt::format("{} of tenant {}", entry->address, entry->tenant) : hex(key);
 }
 
 std::string text_of(const JobCounts& c) {
@@ -34,15 +41,17 @@ class Judge {
 
     std::vector<FsckFinding> run() {
         for (const Gap& gap : scan_.gaps)
-            add(Kind::unreadable,
-                fmt::format("family {}: keys behind {} up to {} cannot be read: {}",
-                            name_of(gap.family), hex(gap.after),
-                            gap.before.empty() ? "the end" : hex(gap.before), gap.why),
+            add(Kind::unreadable, fmt::format("{} cannot be read: {}", in_words(gap), gap.why),
                 "copies what can be read into new tables; what stood there is lost");
         for (const auto& [family, key] : scan_.bad_records)
             add(Kind::record,
                 fmt::format("record {} of family {} does not decode", hex(key), name_of(family)),
                 "deletes it; a newer version of sluice may have written it: then start that one");
+        for (const std::string& key : scan_.bad_reasons)
+            add(Kind::record,
+                fmt::format("when and why {} was entered does not decode",
+                            key_text(Family::suppression, key)),
+                "keeps the address on the list, without a reason");
         judge_contents();
         judge_deliveries();
         judge_queues();
@@ -165,6 +174,12 @@ class Judge {
 };
 
 }  // namespace
+
+std::string in_words(const Gap& gap) {
+    return fmt::format("family {}: keys behind {} up to {}", name_of(gap.family),
+                       key_text(gap.family, gap.after),
+                       gap.before.empty() ? "the end" : key_text(gap.family, gap.before));
+}
 
 std::vector<FsckFinding> findings_of(const Scan& scan) {
     return Judge(scan).run();

@@ -77,6 +77,12 @@ class Repair {
                                  name_of(of)));
         }
         done("records that did not decode, deleted", scan_.bad_records.size());
+        for (const std::string& key : scan_.bad_reasons) {
+            Writer value;
+            write_suppression(value, {.source = "fsck", .time = options_.now});
+            batch_.Put(family(Family::suppression), key, value.bytes());
+        }
+        done("suppressed addresses, kept without their reason", scan_.bad_reasons.size());
     }
 
     void drop_row(const DeliveryKey& key) {

@@ -30,6 +30,7 @@ class Scanner {
         std::ranges::sort(scan_.rows, {}, [](const ScannedRow& row) { return row.key.id; });
         read(Family::event, [this](auto key, auto value) { return event(key, value); });
         read(Family::idempotency, [this](auto key, auto value) { return idempotency(key, value); });
+        read(Family::suppression, [this](auto key, auto value) { return suppression(key, value); });
         for (const std::string& key : keys_)
             if (!expiring_.contains(key)) scan_.unbounded_keys.push_back(key);
         return std::move(scan_);
@@ -39,13 +40,14 @@ class Scanner {
     template <class Take>
     void read(Family family, Take take) {
         uint64_t records = 0;
+        auto* handle = families_[static_cast<size_t>(family)];
+        if (!handle) return;  // an older version has not made it yet
         const auto gaps =
-            read_patiently(db_, families_[static_cast<size_t>(family)], family,
-                           [&](std::string_view key, std::string_view value) {
-                               if (!take(key, value)) scan_.bad_records.emplace_back(family, key);
-                               if (++records % progress_every == 0 && options_.progress)
-                                   options_.progress(name_of(family), records);
-                           });
+            read_patiently(db_, handle, family, [&](std::string_view key, std::string_view value) {
+                if (!take(key, value)) scan_.bad_records.emplace_back(family, key);
+                if (++records % progress_every == 0 && options_.progress)
+                    options_.progress(name_of(family), records);
+            });
         scan_.gaps.insert(scan_.gaps.end(), gaps.begin(), gaps.end());
     }
 
@@ -160,6 +162,16 @@ class Scanner {
         const auto name = parse_idempotency_expiry_key(key);
         if (!name) return false;
         expiring_.insert(idempotency_key(name->tenant, name->key));
+        return true;
+    }
+
+    /// Its address is in the key: whatever has become of the rest, nothing is sent there.
+    bool suppression(std::string_view key, std::string_view value) {
+        const auto name = parse_suppression_key(key);
+        if (!name) return false;
+        ++scan_.suppressions;
+        if (!read_suppression(name->tenant, name->address, value))
+            scan_.bad_reasons.emplace_back(key);
         return true;
     }
 

@@ -41,11 +41,13 @@ struct Scan {
         queues;  // nullopt: no row, or none that fits
     std::map<std::string, JobCounts, std::less<>> ledger;
     std::vector<std::pair<Family, std::string>> bad_records;  // keys of what does not decode
-    std::vector<DeliveryId> ended_rows;                       // rows whose end stands in the events
+    std::vector<std::string>
+        bad_reasons;                     // keys of suppressed addresses whose rest does not decode
+    std::vector<DeliveryId> ended_rows;  // rows whose end stands in the events
     std::vector<std::string> unbounded_keys;  // idempotency keys without a row that expires them
     std::vector<JobId> markers_without_content, contents_without_marker;
     uint64_t event_floor = 1, events_whole_from = 1, last_event = 0, contents = 0, events = 0,
-             idempotency_keys = 0;
+             idempotency_keys = 0, suppressions = 0;
 
     bool has_row(DeliveryId) const;
     /// All events of the job are kept, so that they can be counted.
@@ -54,6 +56,7 @@ struct Scan {
 
 Scan scan(rocksdb::DB&, std::span<rocksdb::ColumnFamilyHandle* const>, const FsckOptions&);
 
+std::string in_words(const Gap&);
 /// Everything that is wrong, in words; equal words are counted together.
 std::vector<FsckFinding> findings_of(const Scan&);
 

@@ -126,4 +126,26 @@ std::string note_key(std::string_view kind, std::string_view name) {
     return std::string(meta_note).append(kind).append("/").append(name);
 }
 
+std::string suppression_prefix(std::string_view tenant) {
+    Writer out;
+    out.string(tenant);
+    return out.take();
+}
+
+std::string suppression_key(std::string_view tenant, std::string_view address) {
+    Writer out;
+    out.string(tenant);
+    out.raw(address);
+    return out.take();
+}
+
+std::optional<SuppressionName> parse_suppression_key(std::string_view bytes) {
+    Reader in(bytes);
+    SuppressionName name;
+    name.tenant = in.string();
+    if (in.failed()) return std::nullopt;
+    name.address = bytes.substr(bytes.size() - in.remaining());
+    return name;
+}
+
 }  // namespace storage

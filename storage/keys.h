@@ -46,6 +46,14 @@ struct IdempotencyName {
 };
 std::optional<IdempotencyName> parse_idempotency_expiry_key(std::string_view);
 
+// suppression: tenant, address.
+std::string suppression_prefix(std::string_view tenant);
+std::string suppression_key(std::string_view tenant, std::string_view address);
+struct SuppressionName {
+    std::string tenant, address;
+};
+std::optional<SuppressionName> parse_suppression_key(std::string_view);
+
 // meta
 inline constexpr std::string_view meta_boot = "boot";
 inline constexpr std::string_view meta_event_floor =

@@ -286,6 +286,8 @@ Result<void> Store::State::load() {
     last_job = last_job_at_open = std::max(*job_floor, *last_row);
     live_jobs.emplace(boot, [this](JobId id) { return job_row(id); });
 
+    if (auto loaded = load_suppressed_tenants(); !loaded) return loaded;
+
     Range tenants(*db, family(Family::meta), meta_ledger, behind_prefix(meta_ledger));
     for (; tenants.valid(); tenants.next()) {
         const auto row = TenantRow::read(tenants.value());

@@ -9,7 +9,7 @@ namespace storage {
 namespace {
 
 constexpr size_t readahead_bytes = size_t{1} << 20;
-constexpr size_t probe_bytes = 48;  // longer than the keys that are read in ranges
+constexpr size_t probe_bytes = 48;  // longer than most keys; where one is longer, a little more
 
 std::string_view view(const rocksdb::Slice& slice) {
     return {slice.data(), slice.size()};
@@ -33,8 +33,8 @@ std::string middle_of(const std::string& low, const std::string& high) {
 }
 
 /// Between `low`, from where rows cannot be read, and `high`, from where they can. Where the blocks
-/// of a table begin nobody outside RocksDB knows, so the key is searched for as a number: 384 reads
-/// of a block at most.
+/// of a table begin nobody outside RocksDB knows, so the key is searched for as a number: a read of
+/// a block for each bit, 384 but for long keys.
 std::string least_readable(const std::function<bool(const std::string&)>& reads, std::string low,
                            std::string high) {
     while (true) {
@@ -48,8 +48,8 @@ std::string least_readable(const std::function<bool(const std::string&)>& reads,
 std::optional<std::string> next_readable(const std::function<bool(const std::string&)>& reads,
                                          const std::string& after) {
     std::string low = after;
-    low.resize(probe_bytes, '\0');
-    std::string high(probe_bytes, '\xff');
+    low.resize(std::max(probe_bytes, after.size() + 2), '\0');
+    std::string high(low.size(), '\xff');
     if (!reads(high)) return std::nullopt;
     return least_readable(reads, std::move(low), std::move(high));
 }
@@ -58,7 +58,7 @@ std::optional<std::string> next_readable(const std::function<bool(const std::str
 
 std::string_view name_of(Family family) {
     constexpr std::string_view names[] = {"meta",  "content",     "queue", "delivery",
-                                          "event", "idempotency", "job"};
+                                          "event", "idempotency", "job",   "suppression"};
     static_assert(std::size(names) == family_count);
     return names[static_cast<size_t>(family)];
 }

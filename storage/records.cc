@@ -8,6 +8,7 @@ constexpr uint8_t delivery_version = 3;  // 2: notify, orcpt; 3: doubt
 constexpr uint8_t event_version = 3;     // 2: in_doubt; 3: may_be_duplicate
 constexpr uint8_t queue_version = 1;
 constexpr uint8_t idempotency_version = 1;
+constexpr uint8_t suppression_version = 1;
 
 constexpr uint8_t class_count = 2;
 constexpr uint8_t dsn_return_count = 3;
@@ -206,6 +207,24 @@ Job read_job(Reader& in, JobForm form) {
     job.reports = in.flag();
     job.tls = static_cast<TlsRequest>(in.below(tls_request_count));
     return job;
+}
+
+void write_suppression(Writer& out, const Suppression& entry) {
+    out.byte(suppression_version);
+    out.string(entry.reason);
+    out.string(entry.source);
+    out.time(entry.time);
+}
+
+std::optional<Suppression> read_suppression(std::string_view tenant, std::string_view address,
+                                            std::string_view bytes) {
+    Reader in(bytes);
+    if (in.byte() != suppression_version) return std::nullopt;
+    Suppression entry{.tenant = std::string(tenant), .address = std::string(address)};
+    entry.reason = in.string();
+    entry.source = in.string();
+    entry.time = in.time();
+    return when_finished(in, std::move(entry));
 }
 
 }  // namespace storage

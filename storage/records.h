@@ -29,6 +29,10 @@ void write_idempotency(Writer&, const IdempotencyRecord&);  // without tenant an
 std::optional<IdempotencyRecord> read_idempotency(std::string_view tenant, std::string_view key,
                                                   std::string_view);
 
+void write_suppression(Writer&, const Suppression&);  // without tenant and address
+std::optional<Suppression> read_suppression(std::string_view tenant, std::string_view address,
+                                            std::string_view);
+
 // Before the bytes of a content: the version, and whether it is large (0, 1: then the bytes are in
 // a row of their own).
 inline constexpr char content_version = 1;

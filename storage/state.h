@@ -16,6 +16,7 @@
 #include "storage/families.h"
 #include "storage/live_jobs.h"
 #include "storage/store.h"
+#include "storage/suppressed_tenants.h"
 
 namespace storage {
 
@@ -56,6 +57,10 @@ struct Store::State {
     void tell_unreadable(Family, std::string_view what);
     std::vector<UselessContent> take_useless(size_t limit);
     void add_useless(std::span<const UselessContent>);
+
+    // suppression.cc
+    Result<void> load_suppressed_tenants();
+    void note_suppressed(const std::string& list, WallTime now);
 
     // open.cc
     Result<void> open();
@@ -107,6 +112,7 @@ struct Store::State {
     std::optional<LiveJobs> live_jobs;
 
     std::shared_mutex queue_rows;  // shared by commits that write rows of queues
+    SuppressedTenants suppressed;
 
     mutable std::mutex ledger_mutex;
     Ledger ledger;

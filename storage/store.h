@@ -89,6 +89,26 @@ class Store {
     /// Those whose name begins with `prefix`, by name, at most `limit`.
     Result<std::vector<Note>> notes(std::string_view kind, std::string_view prefix, size_t limit);
 
+    /// Suppression lists (suppression.cc). Addresses are compared octet by octet. An entry that is
+    /// there already is replaced. look_again() must follow.
+    Result<void> suppress(std::span<const Suppression> entries);
+    /// What was accepted up to now may not have been compared with this list as it is: see
+    /// suppressed_upto(). `now`: of the clock that job ids are made by, read after the change.
+    void look_again(const std::string& list, WallTime now);
+    /// How many of them were on the list.
+    Result<uint64_t> unsuppress(std::string_view tenant, std::span<const std::string> addresses);
+    /// Which of these the tenant must not send to, by its own list or by everybody's.
+    Result<std::vector<bool>> suppressed(std::string_view tenant,
+                                         std::span<const std::string> addresses);
+    Result<std::optional<Suppression>> suppression(std::string_view tenant,
+                                                   std::string_view address);
+    /// One list in the order of its addresses, behind `after`.
+    Result<std::vector<Suppression>> suppressions(std::string_view tenant, std::string_view after,
+                                                  size_t limit);
+    /// From memory: the jobs up to this one may have been accepted before an entry was made that is
+    /// about the tenant. 0: nothing is suppressed for it.
+    JobId suppressed_upto(std::string_view tenant) const;
+
     Ledger ledger() const;                    // from memory
     JobCounts totals() const;                 // of all tenants
     /// Rows in the delivery family: exact once the background count at start has ended (false until then).
@@ -108,6 +128,8 @@ class Store {
 
   private:
     Store();
+    Result<std::vector<bool>> suppressed_in(std::string_view list,
+                                            std::span<const std::string> addresses);
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace storage {
@@ -162,6 +163,18 @@ struct IdempotencyRecord {
     WallTime expires{};
 };
 
+/// The list of everybody: no tenant is called so.
+inline constexpr std::string_view every_tenant = "*";
+
+/// An address that no mail of a tenant, or of anybody, is sent to.
+struct Suppression {
+    std::string tenant;   // whose list: a tenant, or every_tenant
+    std::string address;  // as the engine compares it
+    std::string reason;   // for people
+    std::string source;   // who entered it: api, import, bounce
+    WallTime time{};
+};
+
 /// One value that the engine wants to know after a restart; see Store::put_notes.
 struct Note {
     std::string name, value;
@@ -184,6 +197,7 @@ struct Batch {
     std::vector<Event> events;
     std::vector<IdempotencyRecord> idempotency;
     std::vector<KindNote> notes;        // an empty value removes one
+    std::vector<Suppression> suppressions;  // entered with the events that are their reason
 };
 
 enum class Errc : uint8_t {

@@ -7,8 +7,10 @@
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site_policy.h"
 #include "engine/policy/host_demand.h"
+#include "engine/reactor/sleep.h"
 #include "engine/reactor/yield.h"
 #include "metrics/check.h"
+#include "metrics/log.h"
 
 namespace engine {
 
@@ -22,6 +24,7 @@ constexpr auto adopted_look_after = std::chrono::seconds(60);
 constexpr uint64_t adopted_look_over = 540;          // seconds
 constexpr auto empty_for = std::chrono::minutes(1);  // then a queue's row goes
 constexpr size_t near_turns = 4;                     // of other queues, before a queue's next one
+constexpr auto suppression_retry = std::chrono::seconds(1);  // after a list could not be read
 constexpr auto sweep_every = std::chrono::seconds(30);
 
 /// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
@@ -376,6 +379,7 @@ std::optional<Home::Turn> Home::next_turn(Link& link) {
 
 void Home::lend(Link& link, WallTime now) {
     Lending lending{link.route, link.site, link.domain, link.tls, {}};
+    std::vector<LoanTerms> unsure;
     std::vector<Decision> decisions;
     for (fetch_more(link); const auto turn = next_turn(link); fetch_more(link)) {
         Queue& source = *turn->item;
@@ -393,6 +397,7 @@ void Home::lend(Link& link, WallTime now) {
             continue;
         }
         size_t lent = 0;
+        const storage::JobId suppressed_upto = parts_.store.suppressed_upto(info->tenant);
         for (Waiting& due : source.window.take_due(now, turn->room)) {
             --waiting_;
             auto over = ended(*source.info, due.delivery, now);
@@ -406,7 +411,8 @@ void Home::lend(Link& link, WallTime now) {
                     content_lost(std::move(terms), *parts_.settings, now, parts_.reactor.random()));
             } else {
                 ++lent;
-                lending.loans.push_back(std::move(terms));
+                auto& where = may_be_suppressed(terms, suppressed_upto) ? unsure : lending.loans;
+                where.push_back(std::move(terms));
             }
         }
         if (!is_due(source, now)) {
@@ -423,7 +429,65 @@ void Home::lend(Link& link, WallTime now) {
         forget_if_empty(source);
     }
     record_later(std::move(decisions));
+    if (!unsure.empty()) {
+        Lending checked{lending.route, lending.site, lending.domain, lending.tls, {}};
+        scope_.spawn(lend_checked(std::move(checked), std::move(unsure)));
+    }
     if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
+}
+
+/// Recipients were compared with the lists as they were accepted: only what was accepted before the
+/// latest entry is looked up once more; and what ShardIntake leaves to us.
+bool Home::may_be_suppressed(const LoanTerms& terms, storage::JobId upto) {
+    const storage::Job& job = terms.job->job();
+    return terms.delivery.id.job <= upto ||
+           (upto != storage::JobId{} && (job.sender.empty() || job.reports));
+}
+
+/// In one go what stands together of one tenant.
+storage::Result<std::vector<Listed>> Home::look_up_all(const std::vector<LoanTerms>& unsure) const {
+    std::vector<Listed> listed;
+    for (size_t i = 0; i < unsure.size();) {
+        const std::string& tenant = unsure[i].queue->tenant;
+        std::vector<std::string> addresses;
+        for (; i < unsure.size() && unsure[i].queue->tenant == tenant; ++i)
+            addresses.push_back(
+                suppressed_form(unsure[i].delivery.recipient, unsure[i].queue->domain));
+        const auto found = look_up(parts_.store, tenant, addresses);
+        if (!found) return std::unexpected(found.error());
+        listed.insert(listed.end(), found->begin(), found->end());
+    }
+    return listed;
+}
+
+/// They are lent already, as far as credits go, and nobody has them yet.
+Task<> Home::lend_checked(Lending lending, std::vector<LoanTerms> unsure) {
+    storage::Result<std::vector<Listed>> listed;
+    co_await parts_.worker.run([&] { listed = look_up_all(unsure); });
+    const WallTime now = parts_.reactor.wall();
+    std::vector<Decision> decisions;
+    std::vector<Return> back;
+    for (size_t i = 0; i < unsure.size(); ++i) {
+        if (stopping_ || !listed) {
+            back.push_back({std::move(unsure[i]), std::nullopt});
+        } else if ((*listed)[i] == Listed::yes) {
+            decisions.push_back(suppress(std::move(unsure[i]), now));
+        } else if ((*listed)[i] == Listed::unreadable) {
+            decisions.push_back(
+                list_lost(std::move(unsure[i]), *parts_.settings, now, parts_.reactor.random()));
+        } else {
+            lending.loans.push_back(std::move(unsure[i]));
+        }
+    }
+    record_later(std::move(decisions));
+    if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));
+    if (!listed) {
+        metrics::log::error("suppression.read_failed", {{"error", listed.error().what},
+                                                        {"deliveries", back.size()},
+                                                        {"hint", "they are tried again"}});
+        co_await sleep_for(parts_.reactor, suppression_retry);
+    }
+    if (!back.empty()) settle(std::move(back));
 }
 
 void Home::stop_lending() {

@@ -24,6 +24,7 @@
 #include "engine/delivery/reports.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/spool.h"
+#include "engine/delivery/suppressed.h"
 #include "engine/dns/resolver.h"
 #include "engine/policy/sts_policies.h"
 #include "engine/policy/tls_reports.h"
@@ -216,6 +217,9 @@ class Home {
     std::optional<Turn> next_turn(Link& link);
     void fetch_more(Link& link);
     void lend(Link& link, WallTime now);
+    static bool may_be_suppressed(const LoanTerms& terms, storage::JobId upto);
+    storage::Result<std::vector<Listed>> look_up_all(const std::vector<LoanTerms>& unsure) const;
+    Task<> lend_checked(Lending lending, std::vector<LoanTerms> unsure);
     LoanTerms terms_of(Queue& queue, Waiting waiting, uint64_t link);
 
     void count_session(const std::string& name, const Attempt& attempt);

@@ -27,7 +27,8 @@ struct OpenJob {
     // --- Intake's
     uint32_t recipients = 0;              // so far; the next one's index
     std::shared_ptr<const JobInfo> info;  // set once its row is on the way to the disk
-    bool refused = false;                 // a part of it was refused: later parts are, too
+    uint32_t suppressed = 0;  // of them: accepted, and ended at once by a suppression list
+    bool refused = false;     // a part of it was refused: later parts are, too
 };
 
 struct Recipient {

@@ -5,6 +5,7 @@
 
 #include "engine/delivery/in_doubt.h"
 #include "engine/delivery/outcome_table.h"
+#include "engine/delivery/suppressed.h"
 #include "metrics/check.h"
 
 namespace engine {
@@ -85,6 +86,15 @@ bool becomes_late(const LoanTerms& terms, WallTime now, WallTime next_due,
     return (terms.delivery.due < late && late <= now) || (now < late && late <= next_due);
 }
 
+/// As much of a bounce as a list keeps.
+std::string reason_of(const Event& event) {
+    constexpr size_t octets_max = 200;
+    std::string text = event.bounce_class;
+    if (event.code != 0) text += ": " + std::to_string(event.code);
+    if (!event.enhanced.empty()) text += " " + event.enhanced;
+    return (text + " " + event.reply).substr(0, octets_max);
+}
+
 std::chrono::milliseconds jittered(std::chrono::milliseconds delay, std::mt19937_64& random) {
     std::uniform_real_distribution<double> factor(0.9, 1.1);
     return std::chrono::milliseconds(std::max<int64_t>(
@@ -124,6 +134,17 @@ Decision expire(LoanTerms terms, WallTime now) {
             .report = told ? Report::failed : Report::none};
 }
 
+Decision suppress(LoanTerms terms, WallTime now) {
+    Event event = event_for(terms, Event::Type::suppressed, now);
+    event.attempt = terms.delivery.attempts;
+    event.reply = suppressed_words;
+    const bool told = is_reported(terms) && wants(terms, storage::notify::failure);
+    return {.terms = std::move(terms),
+            .event = std::move(event),
+            .next = std::nullopt,
+            .report = told ? Report::failed : Report::none};
+}
+
 Decision cancel(LoanTerms terms, std::string_view reason, WallTime now) {
     Event event = event_for(terms, Event::Type::cancelled, now);
     event.attempt = terms.delivery.attempts;
@@ -151,11 +172,14 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
     if (assumed) event.reply += assumed_words;
     const bool own_words = is_own(attempt.verdict);
     const DoubtCause doubt = in_doubt ? DoubtCause::connection : DoubtCause::none;
+    bool suppresses = false;
     if (type != Event::Type::delivered) {
         const BounceClass klass = type == Event::Type::expired ? BounceClass::message_expired
                                                                : settings.bounce_rules->classify(
                                                                      attempt.verdict, attempt.mx);
         set_class(event, klass);
+        suppresses =
+            type == Event::Type::bounced && settings.suppresses(terms.queue->tenant, klass);
     }
     const bool reported = is_reported(terms);
     Report report = Report::none;
@@ -166,7 +190,14 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
         } else if (reported && wants(terms, storage::notify::failure)) {
             report = Report::failed;
         }
-        return {std::move(terms), std::move(event), std::nullopt, report, own_words, doubt, policy};
+        return {.terms = std::move(terms),
+                .event = std::move(event),
+                .next = std::nullopt,
+                .report = report,
+                .own_words = own_words,
+                .doubt = doubt,
+                .way_out = policy,
+                .suppresses = suppresses};
     }
 
     const uint32_t attempts = terms.delivery.attempts + 1;
@@ -186,7 +217,13 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
     if (reported && wants(terms, storage::notify::delay) &&
         becomes_late(terms, now, next.due, settings))
         report = Report::delayed;
-    return {std::move(terms), std::move(event), std::move(next), report, own_words, doubt, policy};
+    return {.terms = std::move(terms),
+            .event = std::move(event),
+            .next = std::move(next),
+            .report = report,
+            .own_words = own_words,
+            .doubt = doubt,
+            .way_out = policy};
 }
 
 Decision settle_held(LoanTerms terms, HeldAnswer answer, std::string sender, WallTime now) {
@@ -228,14 +265,30 @@ std::shared_ptr<const LastWord> last_word_of(const Decision& decision) {
                         event.reply.substr(0, LastWord::text_octets_max)});
 }
 
-Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
-                      std::mt19937_64& random) {
+namespace {
+/// Only an operator can mend the store: bouncing would make it final.
+Decision store_lost(LoanTerms terms, std::string words, const Settings& settings, WallTime now,
+                    std::mt19937_64& random) {
     Attempt attempt;
-    attempt.verdict.reply = {451, "4.3.0",
-                             "the stored content of this job cannot be read (see the log)"};
+    attempt.verdict.reply = {451, "4.3.0", std::move(words)};
     attempt.verdict.failure = Failure::content_lost;
     attempt.started = now;
     return decide(std::move(terms), attempt, settings, now, random);
+}
+}  // namespace
+
+Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
+                      std::mt19937_64& random) {
+    return store_lost(std::move(terms),
+                      "the stored content of this job cannot be read (see the log)", settings, now,
+                      random);
+}
+
+Decision list_lost(LoanTerms terms, const Settings& settings, WallTime now,
+                   std::mt19937_64& random) {
+    return store_lost(std::move(terms),
+                      "whether the address is on a suppression list cannot be read (see the log)",
+                      settings, now, random);
 }
 
 storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch batch) {
@@ -246,6 +299,13 @@ storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch b
         if (decision.next) batch.puts.push_back(*decision.next);
         batch.events.push_back(decision.event);
         note_held(decision, batch);
+        if (!decision.suppresses) continue;
+        const Event& event = decision.event;
+        batch.suppressions.push_back({.tenant = event.tenant,
+                                      .address = suppressed_form(event.to, event.domain),
+                                      .reason = reason_of(event),
+                                      .source = "bounce",
+                                      .time = event.time});
     }
     return batch;
 }

@@ -34,6 +34,7 @@ struct Decision {
     bool own_words = false;  // the event's code and reply are ours, no host's
     DoubtCause doubt = DoubtCause::none;
     WhenInDoubt way_out = WhenInDoubt::retry;  // of the doubt, if there is one
+    bool suppresses = false;  // its recipient goes onto the tenant's suppression list
 };
 
 enum class HeldAnswer : uint8_t { retry, delivered };
@@ -49,6 +50,8 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
 Decision settle_held(LoanTerms terms, HeldAnswer answer, std::string sender, WallTime now);
 /// Ends a delivery whose time is over, without an attempt.
 Decision expire(LoanTerms terms, WallTime now);
+/// Ends one whose recipient is on a suppression list.
+Decision suppress(LoanTerms terms, WallTime now);
 /// Ends one that an operator has cancelled, in their words.
 Decision cancel(LoanTerms terms, std::string_view reason, WallTime now);
 
@@ -57,10 +60,20 @@ Decision cancel(LoanTerms terms, std::string_view reason, WallTime now);
 Decision content_lost(LoanTerms terms, const Settings& settings, WallTime now,
                       std::mt19937_64& random);
 
+/// Puts off one of which nobody knows whether its recipient is on a suppression list.
+Decision list_lost(LoanTerms terms, const Settings& settings, WallTime now,
+                   std::mt19937_64& random);
+
+/// The same for one of which nobody knows whether its recipient is on a suppression list.
+Decision list_lost(LoanTerms terms, const Settings& settings, WallTime now,
+                   std::mt19937_64& random);
+
 /// Delay before the attempt after number `attempts` (from 1), without jitter.
 std::chrono::milliseconds retry_delay(const Settings& settings, uint32_t attempts);
 
 /// One atomic batch: rows, new rows and events of all decisions, behind what `batch` holds already.
+/// Bounces of the classes that put a recipient on its tenant's suppression list do so in that
+/// batch.
 storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch batch = {});
 /// What a deferral leaves behind for the words of an expiry.
 std::shared_ptr<const LastWord> last_word_of(const Decision& decision);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,6 +44,7 @@ struct DomainSettings {
 /// What is set about those who submit.
 struct TenantSettings {
     double weight = 1;  // its share of a site that several tenants want, beside theirs
+    std::optional<uint32_t> suppressed_bounces;  // as in Settings, in its place
 };
 
 /// What follows when a content went out whole and its answer never came, or the engine died before
@@ -83,12 +85,20 @@ struct Settings {
     std::chrono::milliseconds report_delay_after =
         std::chrono::hours(4);                  // then a sender is told of the delay; 0: never
     uint64_t report_content_max = 64ull << 10;  // of a mail that is given back whole (RET=FULL)
+    uint32_t suppressed_bounces = 0;            // bits by BounceClass, see suppresses()
     std::shared_ptr<const BounceRules> bounce_rules = BounceRules::built_in();
     std::chrono::milliseconds drain = std::chrono::seconds(30);  // bound of a stop
 
     double weight_of(const std::string& tenant) const {
         const auto found = tenants.find(tenant);
         return found == tenants.end() ? 1 : found->second.weight;
+    }
+    /// Whether a bounce of this class puts its recipient on the tenant's suppression list.
+    bool suppresses(const std::string& tenant, BounceClass klass) const {
+        const auto found = tenants.find(tenant);
+        const bool own = found != tenants.end() && found->second.suppressed_bounces;
+        const uint32_t classes = own ? *found->second.suppressed_bounces : suppressed_bounces;
+        return (classes >> static_cast<unsigned>(klass) & 1U) != 0;
     }
     const Pool* find_pool(std::string_view name) const {
         const auto found = std::ranges::find(pools, name, &Pool::name);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "metrics/catalog.h"
 #include "metrics/check.h"
 
 namespace engine {
@@ -61,17 +62,23 @@ struct ShardIntake::Draft {
     std::vector<Spool::Origin> origins;
     // Whose rows this commit makes durable, with the number of the entry that it is for.
     std::vector<std::pair<storage::QueueId, uint64_t>> new_queues;
+    uint64_t suppressed = 0;  // recipients that it ends
 };
 
 ShardIntake::ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
                          storage::JobId floor, std::shared_ptr<const Settings> settings,
-                         ContentMemory& memory)
+                         ContentMemory& memory, Worker& worker, storage::Store& store,
+                         metrics::Registry& metrics)
     : reactor_(reactor),
       spool_(spool),
       gate_(gate),
       ids_(shard, floor),
       settings_(std::move(settings)),
-      memory_(memory) {}
+      memory_(memory),
+      worker_(worker),
+      store_(store),
+      suppressed_(
+          metrics.counter(metrics::catalog::messages_completed, {"default", "suppressed"})) {}
 
 ShardIntake::Known& ShardIntake::known_queue(const storage::Job& job, const std::string& domain) {
     key_into(key_, job, domain);
@@ -99,7 +106,42 @@ void ShardIntake::let_go(const std::vector<storage::QueueId>& queues) {
     }
 }
 
-void ShardIntake::add_part(JobPart& part, Draft& draft) {
+/// Mail whose sender is to be told of failures is left to the home: reports are made there.
+bool ShardIntake::has_list(const JobPart& part) const {
+    const storage::Job& job = part.job->job;
+    return !job.reports && store_.suppressed_upto(job.tenant) != storage::JobId{};
+}
+
+Task<storage::Result<ShardIntake::Suppressed>> ShardIntake::look_up(
+    const std::vector<JobPart>* parts) {
+    Suppressed found(parts->size());
+    if (std::ranges::none_of(*parts, [&](const JobPart& part) { return has_list(part); }))
+        co_return found;
+    storage::Result<void> read;
+    co_await worker_.run([&] {
+        std::vector<std::string> addresses;
+        for (size_t i = 0; i < parts->size() && read; ++i) {
+            const JobPart& part = (*parts)[i];
+            if (!has_list(part)) continue;
+            addresses.clear();
+            for (const Recipient& recipient : part.recipients)
+                addresses.push_back(suppressed_form(recipient.address, recipient.routing_domain));
+            auto one = engine::look_up(store_, part.job->job.tenant, addresses);
+            if (one)
+                found[i] = std::move(*one);
+            else
+                read = std::unexpected(one.error());
+        }
+    });
+    if (!read) co_return std::unexpected(read.error());
+    // What cannot be told now is accepted, and the home asks once more: it can put mail off.
+    for (size_t i = 0; i < found.size(); ++i)
+        if (std::ranges::find(found[i], Listed::unreadable) != found[i].end())
+            store_.look_again((*parts)[i].job->job.tenant, reactor_.wall());
+    co_return found;
+}
+
+void ShardIntake::add_part(JobPart& part, const std::vector<Listed>& suppressed, Draft& draft) {
     OpenJob& open = *part.job;
     if (!open.info) {
         open.info = std::make_shared<const JobInfo>(open.job, open.content, memory_);
@@ -109,9 +151,12 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
     }
     const WallTime due = std::max(open.send_at.value_or(draft.now), draft.now);
     const WallTime expires = due + open.expires_in.value_or(settings_->expires);
-    for (Recipient& recipient : part.recipients) {
+    for (size_t i = 0; i < part.recipients.size(); ++i) {
+        Recipient& recipient = part.recipients[i];
+        const bool ends_here = !suppressed.empty() && suppressed[i] == Listed::yes;
         const auto& [queue_id, queue] = known_queue(open.job, recipient.routing_domain);
-        if (!queue.row_durable || (!rewritten_.empty() && rewritten_.contains(queue_id))) {
+        if (!ends_here &&
+            (!queue.row_durable || (!rewritten_.empty() && rewritten_.contains(queue_id)))) {
             draft.batch.queues.emplace_back(queue_id, *queue.info);
             draft.new_queues.emplace_back(queue_id, queue.number);
         }
@@ -126,6 +171,16 @@ void ShardIntake::add_part(JobPart& part, Draft& draft) {
         event.to = recipient.address;
         event.domain = recipient.routing_domain;
         event.meta = recipient.meta;
+        if (ends_here) {
+            // In the same commit: it is in the ledger, and there is no row of it.
+            storage::Event end = event;
+            end.type = storage::Event::Type::suppressed;
+            end.reply = suppressed_words;
+            draft.batch.events.push_back(std::move(end));
+            ++open.suppressed;
+            ++draft.suppressed;
+            continue;
+        }
         draft.batch.puts.push_back({.id = event.delivery,
                                     .queue = queue_id,
                                     .recipient = std::move(recipient.address),
@@ -150,7 +205,7 @@ void ShardIntake::add_own(JobPart part, storage::Batch& batch,
                 .batch = std::move(batch),
                 .origins = std::move(origins),
                 .new_queues = {}};
-    add_part(part, draft);
+    add_part(part, {}, draft);
     batch = std::move(draft.batch);
     origins = std::move(draft.origins);
 }
@@ -159,12 +214,18 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
     std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) {
     if (auto refused = refusal()) co_return std::unexpected(std::move(*refused));
     co_await spool_.room();
+    const auto suppressed = co_await look_up(&parts);
+    if (!suppressed) {
+        for (const JobPart& part : parts) part.job->refused = true;
+        co_return std::unexpected(refusal_for(suppressed.error()));
+    }
     Draft draft;
     draft.now = reactor_.wall();
-    for (JobPart& part : parts) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+        JobPart& part = parts[i];
         // An earlier part of the job was refused: the rest would be mail without a job.
         if (part.job->refused) co_return std::unexpected(refusal_for(Refusal::Why::storage_failed));
-        add_part(part, draft);
+        add_part(part, (*suppressed)[i], draft);
     }
     draft.batch.idempotency = std::move(idempotency);
     std::vector<std::shared_ptr<OpenJob>> jobs;
@@ -177,6 +238,7 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
         if (const auto found = known_queues_.find(id);
             found != known_queues_.end() && found->second.number == number)
             found->second.row_durable = true;
+    suppressed_.add(draft.suppressed);
     co_return std::expected<void, Refusal>{};
 }
 

@@ -11,6 +11,7 @@
 #include "engine/delivery/ids.h"
 #include "engine/delivery/intake.h"
 #include "engine/delivery/spool.h"
+#include "engine/delivery/suppressed.h"
 
 struct evp_md_ctx_st;
 struct evp_md_st;
@@ -42,7 +43,8 @@ class ShardIntake final : public Intake {
 
     ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
                 storage::JobId floor, std::shared_ptr<const Settings> settings,
-                ContentMemory& memory);
+                ContentMemory& memory, Worker& worker, storage::Store& store,
+                metrics::Registry& metrics);
 
     storage::JobId new_job_id() override { return ids_.next(reactor_.wall()); }
     WallTime now() const override { return reactor_.wall(); }
@@ -69,7 +71,12 @@ class ShardIntake final : public Intake {
     struct Draft;
     using Known = std::pair<const storage::QueueId, KnownQueue>;
     Known& known_queue(const storage::Job& job, const std::string& domain);
-    void add_part(JobPart& part, Draft& draft);
+    /// For each part, which of its recipients are on a suppression list; nothing for a tenant that
+    /// no list is about.
+    using Suppressed = std::vector<std::vector<Listed>>;
+    bool has_list(const JobPart& part) const;
+    Task<storage::Result<Suppressed>> look_up(const std::vector<JobPart>* parts);
+    void add_part(JobPart& part, const std::vector<Listed>& suppressed, Draft& draft);
 
     Reactor& reactor_;
     Spool& spool_;
@@ -77,6 +84,9 @@ class ShardIntake final : public Intake {
     IdMaker ids_;
     std::shared_ptr<const Settings> settings_;
     ContentMemory& memory_;
+    Worker& worker_;  // of the spool
+    storage::Store& store_;
+    metrics::Counter& suppressed_;
     std::unordered_map<storage::QueueId, KnownQueue> known_queues_;
     std::unordered_set<storage::QueueId> rewritten_;  // between rewrite_rows() and let_go()
     uint64_t last_number_ = 0;

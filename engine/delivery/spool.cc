@@ -11,7 +11,8 @@ namespace engine {
 namespace {
 size_t records_of(const storage::Batch& batch) {
     return batch.jobs.size() + batch.queues.size() + batch.puts.size() + batch.removes.size() +
-           batch.events.size() + batch.idempotency.size() + batch.job_ends.size();
+           batch.events.size() + batch.idempotency.size() + batch.job_ends.size() +
+           batch.suppressions.size();
 }
 }  // namespace
 

@@ -14,7 +14,7 @@ RESOLVER = jsonschema.RefResolver("", DOCUMENT)
 EXAMPLES = {"after": "0", "since": "1h", "limit": "5", "wait": "1ms", "type": "bounced", "to": "oa@one.test",
             "campaign": "openapi", "tenant": "default", "recipients_min": "1", "before": None, "domain": "one.test",
             "provider": "default", "count": "1", "name": "node.", "day": "2026-11-22", "delivery": None, "all": "true",
-            "dry_run": "true"}
+            "dry_run": "true", "address": "off@one.test"}
 
 
 def schema_of(node):
@@ -38,6 +38,9 @@ class OpenApi(WholeRun):
         job = mail(["oa@one.test", "r550-oa@one.test", "t2-oa@two.test"], campaign="openapi")
         cls.job = cls.daemon.submit(job)
         wait_until(lambda: cls.daemon.job(cls.job)["open"] == 1 and cls.daemon.job(cls.job)["deferrals"] == 1, 30, "the mail")
+
+        cls.daemon.request("POST", "/v1/suppressions", '{"address":"off@one.test","reason":"a test"}',
+                           {"Content-Type": "application/json"})
 
     def target(self, path):
         return path.replace("{job}", self.job).replace("{delivery}", f"{self.job}-0").replace(
@@ -126,6 +129,20 @@ class OpenApi(WholeRun):
         order("DELETE", f"/v1/suspensions/{made['suspension']}", None, 200, "Suspension")
         order("POST", "/v1/cancellations", {"campaign": "nothing-has-it"}, 202, "Cancellation")
         order("POST", f"/v1/jobs/{self.job}/cancel?dry_run=true", {}, 200, "DryRun")
+
+    def test_suppressions_are_taken_and_answered_as_described(self):
+        schemas = DOCUMENT["components"]["schemas"]
+        entry = {"address": "off2@one.test", "tenant": "t", "reason": "asked", "source": "form", "time": "2026-01-02T03:04:05.678Z"}
+        self.assert_valid(entry, schemas["NewSuppression"], "our own entry")
+        for kind, lines in (("application/json", [entry]), ("application/x-ndjson", [entry, {"address": "none"}])):
+            status, _, body = self.daemon.request("POST", "/v1/suppressions", "\n".join(map(json.dumps, lines)),
+                                                  {"Content-Type": kind})
+            self.assertEqual(status, 200, body)
+            self.assert_valid(json.loads(body), schemas["Suppressed"], kind)
+        status, _, body = self.daemon.request("POST", "/v1/suppressions", '{"address":5}', {"Content-Type": "application/json"})
+        self.assertEqual(status, 422)
+        self.assert_valid(json.loads(body), schemas["Errors"], "a refusal")
+        self.assertEqual(self.daemon.request("DELETE", "/v1/suppressions?tenant=t&address=off2@one.test")[0], 200)
 
     def test_a_job_that_is_described_is_taken_and_its_answer_described(self):
         job = mail("oa2@one.test", campaign="openapi")

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <rocksdb/db.h>
 
+#include <array>
 #include <fstream>
 
 #include "storage/codec.h"
@@ -18,6 +19,7 @@ namespace {
 
 using namespace storage::tests;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -39,6 +41,10 @@ class FsckTest : public ::testing::Test {
         keyed.idempotency.push_back(
             {.tenant = "acme", .key = "k1", .digest = "d", .answer = "a", .expires = noon});
         commit_or_fail(*store, keyed, 5);
+        const std::array entries{
+            Suppression{.tenant = "acme", .address = "a@x.test", .reason = "asked"},
+            Suppression{.tenant = "acme", .address = "b@x.test", .reason = "asked"}};
+        ASSERT_TRUE(store->suppress(entries));
     }
     fs::path data() const { return directory.path() / "data"; }
 
@@ -120,6 +126,7 @@ TEST_F(FsckTest, FindsNothingInASoundStore) {
     EXPECT_EQ(report.events, 7U);
     EXPECT_EQ(report.contents, 2U);
     EXPECT_EQ(report.idempotency_keys, 1U);
+    EXPECT_EQ(report.suppressions, 2U);
     EXPECT_THAT(check(true).left, IsEmpty());
     EXPECT_THAT(check(true).lost, IsEmpty());
 }
@@ -246,6 +253,27 @@ TEST_F(FsckTest, GivesAnIdempotencyKeyItsEndBack) {
     remove(Family::idempotency,
            idempotency_expiry_key({.tenant = "acme", .key = "k1", .expires = noon}));
     find_and_mend(Kind::idempotency, "never expires");
+}
+
+TEST_F(FsckTest, KeepsASuppressedAddressWhoseReasonDoesNotDecode) {
+    put(Family::suppression, suppression_key("acme", "a@x.test"), "\xff");
+    const FsckReport report = find_and_mend(Kind::record, "a@x.test of tenant acme");
+    EXPECT_THAT(report.lost, IsEmpty());
+    auto store = open_or_fail({.data_dir = data()});
+    const std::vector<std::string> both{"a@x.test", "b@x.test"};
+    EXPECT_THAT(store->suppressed("acme", both).value(), ElementsAre(true, true));
+    EXPECT_EQ(store->suppression("acme", "a@x.test").value()->source, "fsck");
+    EXPECT_EQ(store->suppression("acme", "b@x.test").value()->reason, "asked");
+}
+
+TEST_F(FsckTest, LooksThroughAStoreOfAVersionWithoutSuppressionLists) {
+    plant([](rocksdb::DB& db, const auto& families) {
+        ASSERT_TRUE(db.DropColumnFamily(families[static_cast<size_t>(Family::suppression)]).ok());
+    });
+    const FsckReport report = check();
+    EXPECT_THAT(report.found, IsEmpty());
+    EXPECT_EQ(report.deliveries, 4U);
+    EXPECT_EQ(report.suppressions, 0U);
 }
 
 TEST_F(FsckTest, CallsAnOrphanNoDamage) {

@@ -215,6 +215,40 @@ TEST(Outcomes, ARefusalAndADeferralGetTheirClass) {
     EXPECT_EQ(klass(Verdict::Kind::delivered, {250, "2.1.5", "ok"}), "");
 }
 
+TEST(Outcomes, ABounceOfAClassThatSuppressesPutsItsRecipientOnTheList) {
+    Settings with = settings();
+    const Attempt refused =
+        attempt(Verdict::Kind::bounced, Stage::rcpt, {550, "5.1.1", "no such user"});
+    EXPECT_TRUE(batch_of({decided(terms(), refused, with)}).suppressions.empty());
+    with.suppressed_bounces = 1U << static_cast<unsigned>(BounceClass::invalid_recipient);
+    LoanTerms of = terms();
+    of.delivery.recipient = "Ann.B@X.test";
+    const storage::Batch batch = batch_of({decided(std::move(of), refused, with)});
+    ASSERT_EQ(batch.suppressions.size(), 1U);
+    const storage::Suppression& entry = batch.suppressions.front();
+    EXPECT_EQ(entry.tenant, "acme");
+    EXPECT_EQ(entry.address, "ann.b@x.test");
+    EXPECT_EQ(entry.source, "bounce");
+    EXPECT_EQ(entry.reason, "invalid_recipient: 550 5.1.1 no such user");
+    EXPECT_EQ(entry.time, now);
+    const Attempt full =
+        attempt(Verdict::Kind::bounced, Stage::rcpt, {552, "5.2.2", "mailbox full"});
+    EXPECT_TRUE(batch_of({decided(terms(), full, with)}).suppressions.empty());
+    const Attempt later = attempt(Verdict::Kind::deferred, Stage::rcpt, {450, "4.1.1", "later"});
+    EXPECT_TRUE(batch_of({decided(terms(), later, with)}).suppressions.empty());
+}
+
+TEST(Outcomes, ATenantsOwnClassesStandInThePlaceOfTheNodes) {
+    Settings with = settings();
+    with.suppressed_bounces = 1U << static_cast<unsigned>(BounceClass::invalid_recipient);
+    with.tenants["acme"].suppressed_bounces = 0;
+    EXPECT_FALSE(with.suppresses("acme", BounceClass::invalid_recipient));
+    EXPECT_TRUE(with.suppresses("other", BounceClass::invalid_recipient));
+    with.tenants["acme"].suppressed_bounces = 1U << static_cast<unsigned>(BounceClass::bad_domain);
+    EXPECT_TRUE(with.suppresses("acme", BounceClass::bad_domain));
+    EXPECT_FALSE(with.suppresses("other", BounceClass::bad_domain));
+}
+
 TEST(Outcomes, AContentThatIsLostIsDeferred) {
     std::mt19937_64 random(1);
     const Decision d = content_lost(terms(), settings(), now, random);
@@ -264,6 +298,8 @@ TEST(Reporting, TellsOfFailuresUnlessNotifySaysOtherwise) {
     EXPECT_EQ(decided(reported(notify::never), refusal()).report, Report::none);
     EXPECT_EQ(expire(reported(), now).report, Report::failed);
     EXPECT_EQ(expire(reported(notify::never), now).report, Report::none);
+    EXPECT_EQ(suppress(reported(), now).report, Report::failed);
+    EXPECT_EQ(suppress(reported(notify::never), now).report, Report::none);
 }
 
 TEST(Reporting, NeverTellsOfMailWithoutASenderNorOfMailThatDoesNotAsk) {
