@@ -133,19 +133,23 @@ Result<void> Store::State::drop_events(WallTime before) {
 Result<uint64_t> Store::State::first_event_since(WallTime since) const {
     uint64_t low = event_floor.load();
     uint64_t high = events->readable() + 1;
-    Range rows(*db, family(Family::event), number_key(low), number_key(high),
-               Range::Caching::pass_through);
     while (low < high) {
         const uint64_t middle = low + (high - low) / 2;
-        rows.seek(number_key(middle));
-        if (!rows.status().ok()) return std::unexpected(error(rows.status(), "read old events"));
-        if (!rows.valid() || rows.key() >= number_key(high)) {  // a gap up to `high`
+        std::optional<Range> rows;
+        const auto look = [&](uint64_t from) {
+            rows.emplace(*db, family(Family::event), number_key(from), number_key(high),
+                         Range::Caching::pass_through);
+        };
+        look(middle);
+        if (rows->status().IsCorruption()) look(readable_event(middle, high));
+        if (!rows->status().ok()) return std::unexpected(error(rows->status(), "read old events"));
+        if (!rows->valid()) {  // a gap up to `high`
             high = middle;
             continue;
         }
-        const auto seq = parse_number_key(rows.key());
-        const auto time = event_time(rows.value());
-        if (!seq || !time) return std::unexpected(bad_record("event", rows.key()));
+        const auto seq = parse_number_key(rows->key());
+        const auto time = event_time(rows->value());
+        if (!seq || !time) return std::unexpected(bad_record("event", rows->key()));
         if (*time < since)
             low = *seq + 1;
         else

@@ -12,6 +12,10 @@
 
 namespace storage {
 
+namespace {
+constexpr size_t told_max = 100;  // different words about damage that are remembered
+}
+
 void Health::fail(Error error) {
     const std::lock_guard lock(mutex_);
     if (failed()) return;
@@ -31,9 +35,10 @@ Error Store::State::error(const rocksdb::Status& status, std::string_view doing)
 void Store::State::tell_unreadable(Family family, std::string_view what) {
     unreadable.fetch_add(1, std::memory_order_relaxed);
     {
-        // A block may be met by each of a hundred thousand queues.
+        // A block may be met by each of a hundred thousand queues, and once a second by a reader.
         const std::lock_guard lock(told_mutex);
-        if (std::exchange(told_last, std::string(what)) == what) return;
+        if (told.size() >= told_max) told.clear();
+        if (!told.emplace(what).second) return;
     }
     metrics::log::error("storage.unreadable",
                         {{"family", name_of(family)},

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <optional>
 #include <shared_mutex>
 #include <thread>
@@ -58,6 +59,12 @@ struct Store::State {
     std::vector<UselessContent> take_useless(size_t limit);
     void add_useless(std::span<const UselessContent>);
 
+    // store.cc
+    /// The least number from `first` on, or `end`, from which events can be read again.
+    uint64_t readable_event(uint64_t first, uint64_t end) const;
+    Result<void> read_story(DeliveryId, uint64_t begin, uint64_t end, size_t limit,
+                            std::vector<Event>& found);
+
     // suppression.cc
     Result<void> load_suppressed_tenants();
     void note_suppressed(const std::string& list, WallTime now);
@@ -98,7 +105,7 @@ struct Store::State {
     std::array<std::atomic<bool>, family_count> damaged{};
     std::atomic<uint64_t> unreadable{0};  // reads that met damage
     std::mutex told_mutex;
-    std::string told_last;  // of them
+    std::set<std::string> told;  // the latest of them
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::mutex resume_mutex;

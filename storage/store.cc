@@ -66,33 +66,54 @@ Result<std::optional<JobStatus>> Store::job(JobId id) {
     return std::move(**row).status(state_->boot);
 }
 
+/// What stands in a damaged block is left out and told: whoever reads in order would stand in front
+/// of it for ever.
 Result<std::vector<Event>> Store::events(uint64_t after, size_t limit) {
     const uint64_t upto = state_->events->readable();
     std::vector<Event> found;
     if (after >= upto) return found;
     found.reserve(std::min({limit, reserve_max, static_cast<size_t>(upto - after)}));
-    Range rows(*state_->db, state_->family(Family::event),
-               number_key(std::max(after + 1, state_->event_floor.load())), number_key(upto + 1));
-    for (; rows.valid() && found.size() < limit; rows.next()) {
-        const auto seq = parse_number_key(rows.key());
-        auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
-        if (!event) return std::unexpected(bad_record("event", rows.key()));
-        found.push_back(std::move(*event));
-    }
-    if (rows.status().ok() || !found.empty()) return found;
-    Error failure = state_->error(rows.status(), "read events");
-    if (failure.code == Errc::corruption) {
-        // Whoever reads in order would stand here for ever: say where it goes on.
-        const uint64_t first = std::max(after + 1, state_->event_floor.load());
-        uint64_t step = 1;
-        for (; step <= upto; step *= 2) {
-            rows.seek(number_key(first + step));
-            if (rows.status().ok()) break;
+    uint64_t next = std::max(after + 1, state_->event_floor.load());
+    while (next <= upto) {
+        Range rows(*state_->db, state_->family(Family::event), number_key(next),
+                   number_key(upto + 1));
+        for (; rows.valid() && found.size() < limit; rows.next()) {
+            const auto seq = parse_number_key(rows.key());
+            auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
+            if (event)
+                found.push_back(std::move(*event));
+            else
+                state_->tell_unreadable(Family::event, bad_record("event", rows.key()).what);
+            next = seq.value_or(next) + 1;
         }
-        failure.what += fmt::format("; events from {} on cannot be read: go on with after={}",
-                                    first, std::min(first + step - 1, upto));
+        const rocksdb::Status status = rows.status();
+        if (status.ok() || found.size() >= limit) return found;
+        if (!status.IsCorruption()) return std::unexpected(state_->error(status, "read events"));
+        const uint64_t behind = std::max(state_->readable_event(next, upto + 1), next + 1);
+        state_->tell_unreadable(
+            Family::event, fmt::format("events {} to {}: {}", next, behind - 1, status.ToString()));
+        next = behind;
     }
-    return std::unexpected(std::move(failure));
+    return found;
+}
+
+uint64_t Store::State::readable_event(uint64_t first, uint64_t end) const {
+    const auto reads = [&](uint64_t number) {
+        return Range(*db, family(Family::event), number_key(number), number_key(end)).status().ok();
+    };
+    // A damaged block is small beside what may be behind it: in growing steps over it, then back.
+    uint64_t step = 1;
+    while (end - first > step && !reads(first + step)) step *= 2;
+    uint64_t low = first + step / 2;
+    uint64_t high = std::min(end, first + step);
+    while (low < high) {
+        const uint64_t middle = low + (high - low) / 2;
+        if (reads(middle))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return high;
 }
 
 uint64_t Store::last_event() const {
@@ -115,25 +136,43 @@ Result<std::vector<Event>> Store::events_of(DeliveryId id, size_t limit) {
     if (!*row) return found;
     const EventRanges& ranges = (*row)->tally.ranges;
     const uint64_t end = state_->events->readable() + 1;
-    Range rows(*state_->db, state_->family(Family::event), number_key(0), number_key(end),
-               Range::Caching::pass_through);
     uint64_t at = state_->event_floor.load();
     for (const uint64_t number : ranges.numbers()) {
         const uint64_t begin = std::max(number << ranges.shift(), at);
         at = (number + 1) << ranges.shift();
-        const std::string behind = number_key(at);
-        for (rows.seek(number_key(begin)); rows.valid() && rows.key() < behind; rows.next()) {
-            if (!event_is_of(rows.value(), id)) continue;
-            if (found.size() == limit) return found;
-            const auto seq = parse_number_key(rows.key());
-            auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
-            if (!event) return std::unexpected(bad_record("event", rows.key()));
-            found.push_back(std::move(*event));
-        }
-        if (!rows.status().ok())
-            return std::unexpected(state_->error(rows.status(), "read a delivery's events"));
+        if (auto read = state_->read_story(id, begin, std::min(at, end), limit, found); !read)
+            return std::unexpected(read.error());
+        if (found.size() >= limit) break;
     }
     return found;
+}
+
+/// Adds the delivery's events from `begin` to before `end`, around what is damaged.
+Result<void> Store::State::read_story(DeliveryId id, uint64_t begin, uint64_t end, size_t limit,
+                                      std::vector<Event>& found) {
+    while (begin < end) {
+        Range rows(*db, family(Family::event), number_key(begin), number_key(end),
+                   Range::Caching::pass_through);
+        for (; rows.valid() && found.size() < limit; rows.next()) {
+            const auto seq = parse_number_key(rows.key());
+            begin = seq.value_or(begin) + 1;
+            if (!event_is_of(rows.value(), id)) continue;
+            auto event = seq ? read_event(*seq, rows.value()) : std::nullopt;
+            if (event)
+                found.push_back(std::move(*event));
+            else
+                tell_unreadable(Family::event, bad_record("event", rows.key()).what);
+        }
+        const rocksdb::Status status = rows.status();
+        if (status.ok() || found.size() >= limit) return {};
+        if (!status.IsCorruption())
+            return std::unexpected(error(status, "read a delivery's events"));
+        const uint64_t behind = std::max(readable_event(begin, end), begin + 1);
+        tell_unreadable(Family::event,
+                        fmt::format("events {} to {}: {}", begin, behind - 1, status.ToString()));
+        begin = behind;
+    }
+    return {};
 }
 
 Result<std::optional<IdempotencyRecord>> Store::idempotency(std::string_view tenant,

@@ -124,6 +124,17 @@ TEST_F(DamagedStore, LosesNothingSilentlyWhicheverBitIsTurned) {
     EXPECT_GT(told, 5);
 }
 
+/// In its middle: what is largest are the rows of the family that the test has filled.
+void damage_largest_table(const fs::path& data) {
+    (void)open_or_fail({.data_dir = data});  // writes the log into tables
+    fs::path table;
+    for (const auto& entry : fs::directory_iterator(data / "rocksdb"))
+        if (entry.path().extension() == ".sst" &&
+            (table.empty() || entry.file_size() > fs::file_size(table)))
+            table = entry.path();
+    turn_bit(table, fs::file_size(table) * 4);
+}
+
 TEST(DamagedQueue, IsReadOnBehindTheDamage) {
     constexpr uint32_t recipients = 3000;
     constexpr QueueId large{1, 1}, small{2, 2};
@@ -138,13 +149,7 @@ TEST(DamagedQueue, IsReadOnBehindTheDamage) {
         commit_or_fail(*store, batch, 1);
         commit_or_fail(*store, accept_all(make_job(job_id(6)), 2, small), 2);
     }
-    (void)open_or_fail({.data_dir = data});  // writes the log into tables
-    fs::path table;                          // the rows of deliveries make the largest
-    for (const auto& entry : fs::directory_iterator(data / "rocksdb"))
-        if (entry.path().extension() == ".sst" &&
-            (table.empty() || entry.file_size() > fs::file_size(table)))
-            table = entry.path();
-    turn_bit(table, fs::file_size(table) * 4);
+    damage_largest_table(data);
 
     auto store = open_or_fail({.data_dir = data});
     EXPECT_EQ(store->queues()->size(), 2U);
@@ -161,6 +166,48 @@ TEST(DamagedQueue, IsReadOnBehindTheDamage) {
     EXPECT_LT(rows.size(), recipients);
     EXPECT_EQ(store->read_queue(small, std::nullopt, 500)->size(), 2U);
     EXPECT_GT(store->unreadable(), 0U);
+    EXPECT_TRUE(store->healthy());
+}
+
+TEST(DamagedEvents, AreReadOnBehindTheDamage) {
+    constexpr uint64_t count = 3000;
+    TemporaryDirectory directory;
+    const fs::path data = directory.path() / "data";
+    {
+        auto store = open_or_fail({.data_dir = data});
+        std::mt19937 random(1);
+        Batch batch = accept_all(make_job(job_id(5)), count);
+        for (Event& event : batch.events)
+            for (int i = 0; i < 100; ++i) event.meta.push_back(static_cast<char>(random()));
+        commit_or_fail(*store, batch, 1);
+    }
+    damage_largest_table(data);
+
+    auto store = open_or_fail({.data_dir = data});
+    std::set<uint64_t> numbers;
+    uint64_t after = 0;
+    while (true) {  // as a feed does
+        const auto page = store->events(after, 500);
+        ASSERT_TRUE(page.has_value()) << page.error().what;
+        if (page->empty()) break;
+        for (const Event& event : *page) EXPECT_TRUE(numbers.insert(event.seq).second);
+        after = page->back().seq;
+    }
+    EXPECT_EQ(after, count) << "the last one is behind the damage";
+    EXPECT_GT(numbers.size(), count - 400);
+    EXPECT_LT(numbers.size(), count);
+    EXPECT_GT(store->unreadable(), 0U);
+    for (uint64_t number = 1, missing = 0; number <= count; ++number) {
+        if (numbers.contains(number)) continue;
+        if (missing++ > 0) continue;
+        // In front of it and in it.
+        EXPECT_EQ(store->events(number - 2, 1)->front().seq, number - 1);
+        EXPECT_GT(store->events(number - 1, 1)->front().seq, number);
+        EXPECT_TRUE(store->events_of({job_id(5), static_cast<uint32_t>(number - 1)}, 10)->empty());
+    }
+    EXPECT_EQ(store->events_of({job_id(5), count - 1}, 10)->size(), 1U);
+    EXPECT_TRUE(store->first_event_since(noon - std::chrono::hours(1)).has_value());
+    EXPECT_EQ(store->first_event_since(noon + std::chrono::hours(1)).value(), count + 1);
     EXPECT_TRUE(store->healthy());
 }
 
