@@ -158,7 +158,7 @@ run_suite() {  # title, build kind, targets, program, arguments...
 step "install what is missing" deploy/setup.sh || { echo "0 passed, 1 failed"; exit 1; }
 wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 wanted unit && { run_unit_tests; run_planted_bugs; run_readers; }
-wanted e2e && run_suite "whole runs (tests/e2e)" release sluice tests/e2e/run.py
+wanted e2e && run_suite "whole runs (tests/e2e)" release "sluice sluice-sink" tests/e2e/run.py
 wanted console && run_suite "the console in Chromium (tests/console)" release "sluice sluice-sink" tests/console/run.py
 wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink" tests/deploy/run.py
 wanted interop && run_suite "real receivers (tests/interop)" release sluice tests/interop/run.py

@@ -273,10 +273,12 @@ void Site::drain() {
     timer_.notify_all();
     for (const Way& way : ways_)
         for (Signal* waiter : way.path->line) waiter->notify_all();
+    // No mail is on these: a host that takes its time with the greeting would hold up the stop.
+    dials_.give_up(parts_.reactor);
+    for (Stream* stream : greeting_) stream->close();
 }
 
 void Site::cut() {
-    cut_ = true;
     for (Stream* stream : open_streams_) stream->close();
 }
 

@@ -15,7 +15,7 @@
 #include "engine/delivery/settings.h"
 #include "engine/delivery/site_budget.h"
 #include "engine/delivery/site_policy.h"
-#include "engine/net/stream.h"
+#include "engine/net/dialer.h"
 #include "engine/net/tls.h"
 #include "engine/policy/observed_tls.h"
 #include "engine/reactor/scope.h"
@@ -162,13 +162,14 @@ class Site {
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
-    std::list<Stream*> open_streams_;
+    Dials dials_;
+    std::list<Stream*> greeting_, open_streams_;  // before the first mail may go, and from then on
     size_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths
     size_t connecting_ = 0, busy_ = 0, idle_ = 0;  // of these
     size_t sending_ = 0;                           // deliveries in transactions
     Instant fill_at_ = Instant::max();             // when fill() will be called; max: it waits for
                                                    // nothing
-    bool draining_ = false, cut_ = false;
+    bool draining_ = false;
     Signal work_;
     Signal timer_;
     Scope scope_;

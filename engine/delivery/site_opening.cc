@@ -108,7 +108,7 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route, Way* way) {
             }
         }
         for (const Endpoint& endpoint : *endpoints) {
-            if (cut_ || tried++ >= addresses_max) co_return last;
+            if (draining_ || tried++ >= addresses_max) co_return last;
             last = co_await open_at(endpoint, host, *demand, way);
             if (last) co_return last;
             hopeless &= is_final(last.error().verdict);
@@ -132,7 +132,7 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
     }
     Opened opened = co_await open_once(endpoint, host, demand, way);
     const bool by_tls = !opened && opened.error().verdict.stage == Stage::tls;
-    if (!by_tls || !may_go_plain || cut_) co_return opened;
+    if (!by_tls || !may_go_plain || draining_) co_return opened;
     metrics::log::info(
         "site.without_tls",
         {{"site", policy_.site}, {"mx", host.name}, {"why", opened.error().verdict.reply.text}});
@@ -195,10 +195,15 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     attempt.started = parts_.reactor.wall();
     const Instant start = parts_.reactor.now();
     const SourceSettings& from = way->path->from;
-    auto stream = co_await dial(parts_.reactor, endpoint.address,
-                                from.address ? &*from.address : nullptr, start + timeouts.connect);
+    auto stream =
+        co_await dial(parts_.reactor, endpoint.address, from.address ? &*from.address : nullptr,
+                      start + timeouts.connect, &dials_);
     if (!stream) {
         attempt.verdict = verdict_of_dial(stream.error());
+        co_return std::unexpected(std::move(attempt));
+    }
+    if (draining_) {
+        (*stream)->close();
         co_return std::unexpected(std::move(attempt));
     }
     const Instant connected = parts_.reactor.now();
@@ -215,7 +220,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                                .window = limits.window,
                                .messages_max = limits.messages_per_connection},
                               parts_.hosts.of(endpoint.host, endpoint.address.port()));
-    const auto listed = open_streams_.insert(open_streams_.end(), connection->stream.get());
+    const auto listed = greeting_.insert(greeting_.end(), connection->stream.get());
     using Line = Introduction::Line;
     const bool unheard = endpoint.address.is_loopback() || policy_.limits.tls == TlsPolicy::none;
     auto introduced = co_await engine::introduce(
@@ -229,7 +234,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                  .demand = std::move(demand)},
          .credentials = policy_.credentials,
          .line = unheard ? Line::closed : Line::open});
-    open_streams_.erase(listed);
+    greeting_.erase(listed);
     greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
     count_handshake(*connection, introduced);
     const TlsResult& has = connection->session->tls();

@@ -32,6 +32,7 @@ Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
         const Counted of_way(way->connecting);
         opened = co_await open(std::move(route), way);
     }
+    if (!opened && draining_) co_return;  // given up: no word of the host
     if (!opened) {
         open_failed_.add();
         not_opened(std::move(opened.error()), way);

@@ -1,16 +1,32 @@
 // dial: one TCP or Unix connection, from a chosen source address.
 #pragma once
 
+#include <list>
 #include <memory>
 
 #include "engine/net/stream.h"
 
 namespace engine {
 
+/// Dials under way, so that their owner can give them up.
+class Dials {
+  public:
+    /// Each ends soon with the error `cancelled`, unless it was faster.
+    void give_up(Reactor& reactor) const {
+        for (Op* connect : under_way_) reactor.cancel(*connect);
+    }
+
+  private:
+    friend Task<Result<std::unique_ptr<Stream>>> dial(Reactor&, SocketAddress, const SocketAddress*,
+                                                      Instant, Dials*);
+    std::list<Op*> under_way_;
+};
+
 /// Connects to `to`; from `from` unless it is null (its port 0: the kernel's choice). `from` must
-/// stay valid until the task ends. Errors: timeout, refused, unreachable, reset, busy (no
-/// descriptor or port left), system.
+/// stay valid until the task ends, and so must `dials`, which may be null. Errors: timeout,
+/// refused, unreachable, reset, busy (no descriptor or port left), cancelled, system.
 Task<Result<std::unique_ptr<Stream>>> dial(Reactor& reactor, SocketAddress to,
-                                           const SocketAddress* from, Instant deadline);
+                                           const SocketAddress* from, Instant deadline,
+                                           Dials* dials = nullptr);
 
 }  // namespace engine

@@ -242,12 +242,12 @@ class Daemon:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def spawn(self):
+    def spawn(self, **options):
         self.process = Process(self.name, [BINARY, "serve", "--config", self.write_config()], self.folder,
-                               cwd=self.folder)
+                               cwd=self.folder, **options)
 
-    def start(self):
-        self.spawn()
+    def start(self, **options):
+        self.spawn(**options)
         def ready():
             if not self.process.running():
                 raise AssertionError(f"the daemon ended with {self.process.child.returncode} at its start:\n"
