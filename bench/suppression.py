@@ -9,7 +9,6 @@ import http.client
 import json
 import socket
 import statistics
-import subprocess
 import sys
 
 import lab
@@ -80,15 +79,6 @@ def entry(n):
     return '{"tenant":"listed","address":"off%d@d%d.test","reason":"bounced","source":"import"}\n' % (n, n % 100)
 
 
-def disk_mib(folder):
-    return int(subprocess.run(["du", "-sm", folder / "data"], capture_output=True, text=True, check=True).stdout.split()[0])
-
-
-def rss_mib(engine):
-    with open(f"/proc/{engine.pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -108,10 +98,11 @@ def main():
 
         for _ in range(options.rounds):
             measure("no list anywhere", "plain", 0)
-        rss, disk, cpu = rss_mib(engine), disk_mib(run.folder), engine.cpu_seconds()
+        rss, disk, cpu = engine.rss_bytes(), lab.disk_bytes(run.folder / "data"), engine.cpu_seconds()
         added = ask(run.folder, "/v1/suppressions", lines(options.entries, entry))["added"]
         print(f"{added} entries taken in: {(engine.cpu_seconds() - cpu) / added * 1e6:.1f} us of CPU each, resident "
-              f"{rss:.0f} -> {rss_mib(engine):.0f} MiB, data_dir {disk} -> {disk_mib(run.folder)} MiB")
+              f"{rss / 2**20:.0f} -> {engine.rss_bytes() / 2**20:.0f} MiB, data_dir {disk / 2**20:.0f} -> "
+              f"{lab.disk_bytes(run.folder / 'data') / 2**20:.0f} MiB")
         for _ in range(options.rounds):
             measure("no list of this tenant", "plain", 0)
             measure("a list, nobody on it", "listed", 0)
@@ -121,7 +112,7 @@ def main():
             print(f"{name:30} {statistics.median(costs):6.2f} us of CPU a recipient (median of {len(costs)}, "
                   f"{min(costs):.2f} to {max(costs):.2f})")
         ratio = statistics.median(rounds["a list, nobody on it"]) / statistics.median(rounds["no list of this tenant"])
-        print(f"a list over none: {ratio:.2f}; resident at the end {rss_mib(engine):.0f} MiB, most "
+        print(f"a list over none: {ratio:.2f}; resident at the end {engine.rss_bytes() / 2**20:.0f} MiB, most "
               f"{engine.peak_rss_bytes() / 2**20:.0f} MiB")
 
 
