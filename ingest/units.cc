@@ -76,7 +76,7 @@ Parsed<uint64_t> parse_size(std::string_view text) {
 Parsed<double> parse_rate(std::string_view text) {
     const auto bad = [&] {
         return std::unexpected(
-            quoted(text) + " is not a rate: write a number and /s, /m or /h, like 100/s or 5000/h");
+            quoted(text) + " is not a rate: write a number and /s, /min, /h or /d, like 100/s or 5000/h");
     };
     // Checked by hand first: from_chars would take "inf", "nan" and "1e300", too.
     const size_t slash = text.find('/');
@@ -88,8 +88,9 @@ Parsed<double> parse_rate(std::string_view text) {
     if (error != std::errc() || end != number.data() + number.size()) return bad();
     const auto unit = text.substr(slash + 1);
     if (unit == "s") return value;
-    if (unit == "m") return value / 60;
+    if (unit == "m" || unit == "min") return value / 60;
     if (unit == "h") return value / 3600;
+    if (unit == "d") return value / 86400;
     return bad();
 }
 

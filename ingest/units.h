@@ -21,7 +21,7 @@ Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
 /// "0", "512B", "64KiB", "10MiB", "1GiB", "2TiB": a whole number and one binary unit, in bytes.
 /// "MB" is refused, because it means two things.
 Parsed<uint64_t> parse_size(std::string_view text);
-/// "100/s", "90/m", "5000/h", "1.5/s", as events per second.
+/// "100/s", "90/min" (or "90/m"), "5000/h", "20000/d", "1.5/s", as events per second.
 Parsed<double> parse_rate(std::string_view text);
 /// RFC 3339: "2026-11-22T10:00:00Z", "2026-11-22T11:00:00.250+01:00". More digits than milliseconds
 /// are cut off.

@@ -38,10 +38,12 @@ TEST(Units, ReadSizesInBinaryUnitsOnly) {
 TEST(Units, ReadRatesAsEventsPerSecond) {
     EXPECT_EQ(parse_rate("100/s"), 100);
     EXPECT_EQ(parse_rate("90/m"), 1.5);
+    EXPECT_EQ(parse_rate("90/min"), 1.5);
     EXPECT_EQ(parse_rate("3600/h"), 1);
+    EXPECT_EQ(parse_rate("43200/d"), 0.5);
     EXPECT_EQ(parse_rate("0.5/s"), 0.5);
     for (const char* bad :
-         {"", "100", "/s", "inf/s", "nan/s", "1e3/s", "-1/s", "1/d", "1/s ", "1.2.3/s"}) {
+         {"", "100", "/s", "inf/s", "nan/s", "1e3/s", "-1/s", "1/w", "1/s ", "1.2.3/s"}) {
         EXPECT_FALSE(parse_rate(bad)) << bad;
     }
 }
