@@ -88,7 +88,7 @@ void arrange_sources(Config& config) {
     engine::Pool& all = to.pools.emplace_back("default");
     for (engine::SourceId id = 0; id < to.sources.size(); ++id) all.sources.push_back(id);
     for (const PoolEntry& entry : config.pools) {
-        engine::Pool pool{entry.name, {}};
+        engine::Pool pool{entry.name, {}, entry.total};
         for (const std::string& name : entry.sources) {
             const auto source = std::ranges::find(to.sources, name, &engine::SourceSettings::name);
             pool.sources.push_back(static_cast<engine::SourceId>(source - to.sources.begin()));

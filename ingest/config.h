@@ -32,6 +32,7 @@ struct ServerTls {
 struct PoolEntry {
     std::string name;
     std::vector<std::string> sources;
+    engine::TotalLimits total;
 };
 
 struct Config {

@@ -202,20 +202,25 @@ class Reader {
         if (section == "provider") {
             target.provider = known ? known : &config_.delivery.providers.emplace_back();
             target.limits = &target.provider->limits;
+            target.total = &target.provider->total;
         } else if (section == "domain") {
             target.domain = &config_.delivery.domains.emplace_back();
             target.limits = &target.domain->limits;
         } else if (section == "source") {
             target.source = &config_.sources.emplace_back();
+            target.limits = &target.source->limits;
+            target.total = &target.source->total;
         } else if (section == "automation") {
             target.automation = &config_.delivery.automation.emplace_back();
             target.automation->origin = fmt::format("{}:{}", file_, table.source().begin.line);
         } else if (section == "pool") {
             target.pool = &config_.pools.emplace_back();
+            target.total = &target.pool->total;
         } else if (section == "dkim") {
             target.dkim = &config_.dkim.emplace_back();
         } else if (section == "tenant") {
             target.tenant = &config_.tenants.emplace_back();
+            target.total = &target.tenant->delivery.total;
         } else {
             target.credential = &config_.credentials.emplace_back();
         }
@@ -265,6 +270,8 @@ class Reader {
         const auto limit = engine::parse_limit_key(setting.key);
         if (target.limits && limit && origin != default_origin)
             target.limits->origins[static_cast<size_t>(*limit)] = origin;
+        const auto total = engine::parse_total_limit(setting.key);
+        if (target.total && total) target.total->origins[static_cast<size_t>(*total)] = origin;
         const std::string text = setting.bounds.secret ? "\"(hidden)\"" : toml_text(node);
         remember({fmt::format("{}.{}", prefix, setting.key), text, origin});
     }

@@ -81,7 +81,7 @@ void print_sites(const ordered_json& answer) {
         table.add({text_of(site, "site"), text_of(site, "provider"),
                    grouped(count_of(site, "ready")), grouped(count_of(site, "sending")),
                    of_limit(count_of(site, "connections"), count_of(site, "connections_max")),
-                   limit_words(text_of(site, "limit")),
+                   held_words(site),
                    site.contains("limited_for_seconds")
                        ? short_seconds(number_of(site, "limited_for_seconds"))
                        : ""});

@@ -129,7 +129,35 @@ const ordered_json& member_of(const ordered_json& object, std::string_view name)
     return found == object.end() ? nothing : *found;
 }
 
+namespace {
+
+/// "provider_rate": whose, and what of it; empty when it is no total.
+std::string total_words(std::string_view limit) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> words{{
+        {"connections", "connections in all"},
+        {"connection_rate", "rate of connections in all"},
+        {"rate", "rate in all"},
+        {"hour", "messages of this hour are used up"},
+        {"day", "messages of today are used up"},
+    }};
+    const size_t end = limit.find('_');
+    const std::string_view whose = limit.substr(0, end);
+    if (whose != "provider" && whose != "source" && whose != "pool" && whose != "tenant") return {};
+    const auto what = std::ranges::find(words, limit.substr(end + 1),
+                                        [](const auto& entry) { return entry.first; });
+    return what == words.end() ? std::string() : fmt::format("the {}'s {}", whose, what->second);
+}
+
+}  // namespace
+
+std::string held_words(const ordered_json& site) {
+    const std::string limit = text_of(site, "limit");
+    const std::string reason = text_of(site, "limit_reason");
+    return total_words(limit).empty() || reason.empty() ? limit_words(limit) : reason;
+}
+
 std::string limit_words(std::string_view limit) {
+    if (std::string total = total_words(limit); !total.empty()) return total;
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> words{{
         {"reply", "a host said that we are too fast"},
         {"unreachable", "no connection could be opened"},

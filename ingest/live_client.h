@@ -37,5 +37,7 @@ const nlohmann::ordered_json& member_of(const nlohmann::ordered_json& object,
 
 /// For people: "a host said that we are too fast"; the word itself when it is not known.
 std::string limit_words(std::string_view limit);
+/// The same for what holds a site: "provider google: 20 connections in all".
+std::string held_words(const nlohmann::ordered_json& site);
 
 }  // namespace ingest

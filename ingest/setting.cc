@@ -25,11 +25,15 @@ uint32_t bounce_bits(const std::vector<std::string>& classes) {
 }  // namespace tables
 
 std::span<const Setting> settings() {
-    // The limits stand behind the first keys of each section that has them.
+    // The limits and the totals stand behind the first keys of each section that has them.
     static const std::vector<Setting> all = [] {
         std::vector<Setting> made;
         const auto add_limits = [&](std::string_view section) {
             for (Setting limit : tables::limits()) {
+                // How to speak with a host is not the source's to say.
+                const bool of_dialogue =
+                    limit.key == "tls" || limit.key == "depth" || limit.key == "window";
+                if (section == "source" && of_dialogue) continue;
                 limit.section = section;
                 if (is_repeated(section)) limit.fallback = "";
                 made.push_back(limit);
@@ -38,14 +42,25 @@ std::span<const Setting> settings() {
             made.push_back(tables::idle());
             made.back().section = section;
         };
+        const auto add_totals = [&](std::string_view section) {
+            for (Setting total : tables::totals()) {
+                // Connections carry the mail of several tenants.
+                if (section == "tenant" && total.key.contains("connection")) continue;
+                total.section = section;
+                made.push_back(total);
+            }
+        };
         const auto add = [&](const Setting& setting) {
             made.push_back(setting);
             const auto is = [&](std::string_view section, std::string_view key) {
                 return setting.section == section && setting.key == key;
             };
             if (is("delivery", "allow_addresses") || is("provider", "mx_suffix") ||
-                is("domain", "route"))
+                is("domain", "route") || is("source", "weight"))
                 add_limits(setting.section);
+            if (is("provider", "mx_suffix") || is("source", "weight") || is("pool", "sources") ||
+                is("tenant", "weight"))
+                add_totals(setting.section);
         };
         for (const auto part : {tables::node(), tables::delivery(), tables::receiver(),
                                 tables::sending(), tables::tenant()})
@@ -84,7 +99,7 @@ std::string_view to_string(Setting::Type type) {
         case Type::size:
             return "a size in quotes, such as \"64KiB\" or \"1GiB\"";
         case Type::rate:
-            return "a rate in quotes, such as \"100/s\" or \"5000/h\"";
+            return "a rate in quotes, such as \"100/s\", \"90/min\" or \"5000/h\"";
     }
     return "a value";
 }

@@ -30,6 +30,7 @@ struct SettingValue {
 struct SettingTarget {
     Config& config;
     engine::LimitLayer* limits = nullptr;  // of [delivery], a [[provider]], a [[domain]]
+    engine::TotalLimits* total = nullptr;  // of a [[provider]], [[source]], [[pool]], [[tenant]]
     engine::Provider* provider = nullptr;
     engine::DomainSettings* domain = nullptr;
     engine::DkimEntry* dkim = nullptr;

@@ -29,6 +29,9 @@ std::span<const Setting> tenant();    // [[tenant]], [[credential]]
 
 /// Those of [delivery], of every [[provider]] and every [[domain]]; the section is put in.
 std::span<const Setting> limits();
+/// Of every [[provider]], [[source]], [[pool]] and, those of messages, [[tenant]]; the section is
+/// put in.
+std::span<const Setting> totals();
 /// Of [[provider]] and [[domain]] alone; for all others it is a timeout.
 const Setting& idle();
 

@@ -96,10 +96,11 @@ Advice advice_for(const std::string& server, const ordered_json& last) {
         answer->contains("limited_for_seconds")
             ? fmt::format(" for {} more", short_seconds(number_of(*answer, "limited_for_seconds")))
             : "";
-    return {fmt::format("{}: {}{}", site, limit_words(limit), lasts),
-            limit == "connections" || limit == "rate"
-                ? "raise the limit of the [[provider]] if the receiver agrees"
-                : "nothing can be done here; the engine goes on by itself"};
+    const std::string origin = text_of(*answer, "limit_origin");
+    return {fmt::format("{}: {}{}", site, held_words(*answer), lasts),
+            !origin.empty() && limit != "rest"
+                ? fmt::format("raise the limit in {} if the receiver agrees", origin)
+                : std::string("nothing can be done here; the engine goes on by itself")};
 }
 
 int tell(const ClientOptions& client, const ordered_json& story) {

@@ -81,7 +81,9 @@ inline constexpr Family throttled_seconds{"sluice_throttled_seconds_total",
                                           "a site, by what held it: connections, connection_rate, "
                                           "rate (settings), learned_connections, learned_rate "
                                           "(what the hosts have been seen to take), reply (a "
-                                          "pause behind a complaint), unreachable.",
+                                          "pause behind a complaint), unreachable; "
+                                          "provider_, source_, pool_ or tenant_ and connections, "
+                                          "connection_rate, rate, hour, day: a total.",
                                           Kind::counter,
                                           {"provider", "limit"}};
 inline constexpr Family limit_effective{
@@ -154,8 +156,8 @@ inline constexpr Family held_deliveries{
     "provider, site, several.",
     Kind::gauge,
     {"scope"}};
-inline constexpr Family suspensions{"sluice_suspensions",
-                                    "Suspensions and reroutes in force.", Kind::gauge};
+inline constexpr Family suspensions{"sluice_suspensions", "Suspensions and reroutes in force.",
+                                    Kind::gauge};
 inline constexpr Family cancellations_pending{
     "sluice_cancellations_pending",
     "Cancellations in force whose deliveries have not all got their event yet.", Kind::gauge};

@@ -51,6 +51,10 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       hosts_(parts_.reactor),
       host_notes_({parts_.reactor, parts_.storage_worker, parts_.store, hosts_}),
       tempos_({parts_.storage_worker, parts_.store, parts_.post.self()}),
+      shares_(
+          {parts_.reactor, parts_.post, parts_.storage_worker, parts_.store,
+           [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; }},
+          *parts_.settings),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
@@ -88,6 +92,7 @@ DeliveryShard::~DeliveryShard() {
 }
 
 void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues) {
+    scope_.spawn(shares_.load());
     scope_.spawn(tempos_.load());  // before the first queue is read, which takes the same worker
     for (auto& [id, info] : queues) home_.adopt(id, std::move(info));
     if (sts_) {
@@ -137,9 +142,9 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
         site = std::make_unique<Site>(
-            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, parts_.settings,
-                      parts_.metrics, TlsParts{parts_.tls, tls_sessions_, parts_.signers},
-                      parts_.in_doubt},
+            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, shares_,
+                      parts_.settings, parts_.metrics,
+                      TlsParts{parts_.tls, tls_sessions_, parts_.signers}, parts_.in_doubt},
             policy(), key.tls, pool, budget_of(key.site));
     }
     return *site;
@@ -257,6 +262,7 @@ Task<> DeliveryShard::watch_limits() {
     Instant next_keep = parts_.reactor.now() + keep_tempos_every;
     while (!draining_) {
         co_await ticks_.wait_until(parts_.reactor.now() + limits_look);
+        shares_.tick();
         LimitMetrics in_force(parts_.metrics);
         for (const auto& [key, site] : sites_) {
             in_force.observe(*site, parts_.reactor.now());
@@ -343,6 +349,7 @@ Task<> DeliveryShard::drain(Instant deadline) {
     co_await host_notes_.save();
     for (const auto& [key, site] : sites_) tempos_.note(key.site, *site->budget());
     co_await tempos_.keep();
+    co_await shares_.stop();
     co_await spool_.flush();
     co_await scope_.join();
 }

@@ -18,6 +18,7 @@
 #include "engine/delivery/orders.h"
 #include "engine/delivery/shard_feed.h"
 #include "engine/delivery/shard_intake.h"
+#include "engine/delivery/shares.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/spool.h"
 #include "engine/delivery/tempo_memory.h"
@@ -134,6 +135,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     HostMemory hosts_;
     HostNotes host_notes_;
     TempoMemory tempos_;
+    Shares shares_;
     ShardFeed feed_;
     Spool spool_;
     ShardIntake intake_;

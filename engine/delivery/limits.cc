@@ -1,6 +1,7 @@
 #include "engine/delivery/limits.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace engine {
 
@@ -48,6 +49,24 @@ void LimitLayer::lie_on(Limits& below) const {
     below.next = dialogue->next;
     const auto key = static_cast<size_t>(LimitKey::depth);
     below.origins[key] = origins[key];
+}
+
+void LimitLayer::tighten(Limits& limits) const {
+    const auto take = [&](LimitKey key, const auto& mine, auto& its) {
+        using Value = std::remove_cvref_t<decltype(its)>;
+        if (!mine || *mine == Value{}) return;  // no limit
+        if (its != Value{} && its <= *mine) return;
+        its = *mine;
+        limits.origins[static_cast<size_t>(key)] = origins[static_cast<size_t>(key)];
+    };
+    take(LimitKey::connections, connections, limits.connections);
+    take(LimitKey::connection_rate, connection_rate_per_second, limits.connection_rate_per_second);
+    take(LimitKey::rate, rate_per_second, limits.rate_per_second);
+    take(LimitKey::messages_per_connection, messages_per_connection,
+         limits.messages_per_connection);
+    take(LimitKey::recipients_per_transaction, recipients_per_transaction,
+         limits.recipients_per_transaction);
+    take(LimitKey::idle, idle, limits.idle);
 }
 
 }  // namespace engine

@@ -75,6 +75,9 @@ struct LimitLayer {
     LimitOrigins origins{};
 
     void lie_on(Limits& below) const;
+    /// Those of [[source]]: each counts where it is stricter than what is there. Of numbers and
+    /// times only; who speaks TLS, and how, is no matter of the source.
+    void tighten(Limits& limits) const;
 };
 
 }  // namespace engine

@@ -17,6 +17,11 @@ ReadyQueue::Flow& ReadyQueue::flow_of(const Loan& loan) {
     const storage::QueueInfo& info = *loan.terms().queue;
     Tenants& side = sides_[static_cast<size_t>(info.klass)];
     auto& tenant = side.of(info.tenant, weight_of_ ? weight_of_(info.tenant) : 1);
+    const bool limited = is_limited_ && is_limited_(info.tenant);
+    if (limited != tenant.member.limited) {  // it is new, or a reload has changed it
+        const Counted counted(*this, info.klass, tenant.member);
+        tenant.member.limited = limited;
+    }
     auto& campaign = tenant.member.campaigns.of(info.campaign, 1);
     std::list<Flow>& flows = campaign.member.flows;
     flows.push_back({id, {}});
@@ -25,24 +30,70 @@ ReadyQueue::Flow& ReadyQueue::flow_of(const Loan& loan) {
     return flows.back();
 }
 
+ReadyQueue::Counted::Counted(ReadyQueue& queue, storage::Class klass, Tenant& tenant)
+    : queue_(queue), side_(static_cast<size_t>(klass)), tenant_(tenant) {
+    queue_.sizes_[side_] -= tenant_.may_go();
+    queue_.held_ -= tenant_.loans - tenant_.may_go();
+}
+
+ReadyQueue::Counted::~Counted() {
+    tenant_.admitted = std::min(tenant_.admitted, tenant_.loans);
+    queue_.sizes_[side_] += tenant_.may_go();
+    queue_.held_ += tenant_.loans - tenant_.may_go();
+}
+
+std::deque<Loan>& ReadyQueue::loans_for(const Loan& loan) {
+    Flow& flow = flow_of(loan);
+    Tenant& tenant = flows_.at(flow.id).tenant->member;
+    const Counted counted(*this, loan.terms().queue->klass, tenant);
+    ++tenant.loans;
+    return flow.loans;
+}
+
 void ReadyQueue::push(Loan loan) {
-    ++sizes_[static_cast<size_t>(loan.terms().queue->klass)];
-    flow_of(loan).loans.push_back(std::move(loan));
-    ++size_;
+    std::deque<Loan>& loans = loans_for(loan);
+    loans.push_back(std::move(loan));
 }
 
 void ReadyQueue::push_front(Loan loan) {
-    ++sizes_[static_cast<size_t>(loan.terms().queue->klass)];
-    flow_of(loan).loans.push_front(std::move(loan));
-    ++size_;
+    std::deque<Loan>& loans = loans_for(loan);
+    loans.push_front(std::move(loan));
 }
 
-Loan ReadyQueue::take(const Place& place) {
+size_t ReadyQueue::held(const std::string& tenant) {
+    size_t sum = 0;
+    for (Tenants& side : sides_)
+        if (const auto* of = side.find(tenant)) sum += of->member.loans - of->member.may_go();
+    return sum;
+}
+
+size_t ReadyQueue::admitted(const std::string& tenant) {
+    size_t sum = 0;
+    for (Tenants& side : sides_)
+        if (const auto* of = side.find(tenant)) sum += of->member.admitted;
+    return sum;
+}
+
+void ReadyQueue::admit(const std::string& tenant) {
+    for (const size_t side : {transactional, bulk}) {
+        auto* of = sides_[side].find(tenant);
+        if (!of || of->member.loans == of->member.may_go()) continue;
+        const Counted counted(*this, static_cast<storage::Class>(side), of->member);
+        ++of->member.admitted;
+        return;
+    }
+}
+
+Loan ReadyQueue::take(const Place& place, Rides rides) {
     Flow& flow = *place.flow;
     Loan loan = std::move(flow.loans.front());
     flow.loans.pop_front();
-    --size_;
-    --sizes_[static_cast<size_t>(loan.terms().queue->klass)];
+    {
+        Tenant& tenant = place.tenant->member;
+        const Counted counted(*this, loan.terms().queue->klass, tenant);
+        --tenant.loans;
+        if (rides == Rides::no && tenant.admitted > 0) --tenant.admitted;
+    }
     std::list<Flow>& flows = place.campaign->member.flows;
     if (flow.loans.empty()) {
         flows_.erase(flow.id);
@@ -53,17 +104,16 @@ Loan ReadyQueue::take(const Place& place) {
 }
 
 std::optional<Loan> ReadyQueue::pop_from(Tenants& side) {
-    const auto anybody = [](const auto&) { return true; };
-    auto* tenant = side.first(anybody);
+    auto* tenant = side.first([](const auto& entry) { return entry.member.may_go() > 0; });
     if (!tenant) return std::nullopt;
-    auto* campaign = tenant->member.campaigns.first(anybody);
+    auto* campaign = tenant->member.campaigns.first([](const auto&) { return true; });
     CHECK(campaign, "a tenant has flows and none of its campaigns has");
     std::list<Flow>& flows = campaign->member.flows;
     const auto flow = flows.begin();
     flows.splice(flows.end(), flows, flow);  // its turn is over
     side.charge(*tenant);
     tenant->member.campaigns.charge(*campaign);
-    return take({&side, tenant, campaign, flow});
+    return take({&side, tenant, campaign, flow}, Rides::no);
 }
 
 std::optional<Loan> ReadyQueue::pop() {
@@ -85,7 +135,7 @@ std::optional<Loan> ReadyQueue::pop_same_job(const Loan& first) {
         return std::nullopt;
     place.side->charge_more(*place.tenant);
     place.tenant->member.campaigns.charge_more(*place.campaign);
-    return take(place);
+    return take(place, Rides::yes);
 }
 
 std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& judge) {
@@ -97,7 +147,8 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
         std::deque<Loan> kept;
         for (Loan& loan : loans) {
             if (judge(loan)) {
-                --sizes_[static_cast<size_t>(loan.terms().queue->klass)];
+                const Counted counted(*this, loan.terms().queue->klass, place.tenant->member);
+                --place.tenant->member.loans;
                 taken.push_back(std::move(loan));
             } else {
                 kept.push_back(std::move(loan));
@@ -109,13 +160,13 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
         place.campaign->member.flows.erase(place.flow);
         --place.tenant->member.flows;
     }
-    size_ -= taken.size();
     return taken;
 }
 
 std::deque<Loan> ReadyQueue::take_all() {
     std::deque<Loan> all;
     while (auto loan = pop()) all.push_back(std::move(*loan));
+    for (Loan& held : take_if([](const Loan&) { return true; })) all.push_back(std::move(held));
     return all;
 }
 

@@ -25,23 +25,33 @@ class ReadyQueue {
     static constexpr unsigned transactional_run_max = 200;
     static constexpr unsigned transactional_per_bulk = 4;
     using WeightOf = std::function<double(const std::string& tenant)>;
+    using IsLimited = std::function<bool(const std::string& tenant)>;
 
-    /// `weight_of` is asked when a tenant comes; without it all are equal.
-    explicit ReadyQueue(WeightOf weight_of = {}) : weight_of_(std::move(weight_of)) {}
+    /// Asked when a tenant comes. Without `weight_of` all are equal; without `is_limited` nobody
+    /// is.
+    explicit ReadyQueue(WeightOf weight_of = {}, IsLimited is_limited = {})
+        : weight_of_(std::move(weight_of)), is_limited_(std::move(is_limited)) {}
 
     void push(Loan loan);
     /// In front of its queue: it had its turn and was not judged.
     void push_front(Loan loan);
     std::optional<Loan> pop();
-    /// The next loan of the same queue if it is of this job: it may ride in the same transaction.
-    /// It counts against its tenant and campaign like any other.
+    /// The next loan of the same queue if it is of this job: it may ride in the same transaction,
+    /// admitted or not. It counts against its tenant and campaign like any other.
     std::optional<Loan> pop_same_job(const Loan& first);
     std::deque<Loan> take_all();
     /// Of what waits, everything of which `judge` says yes.
     std::vector<Loan> take_if(const std::function<bool(const Loan&)>& judge);
 
-    size_t size() const { return size_; }
-    bool empty() const { return size_ == 0; }
+    size_t size() const { return sizes_[0] + sizes_[1]; }  // that may be popped
+    bool empty() const { return size() == 0; }
+
+    // Of a tenant with a limit of its own only what is admitted may be popped.
+    size_t held() const { return held_; }  // that may not yet
+    size_t held(const std::string& tenant);
+    size_t admitted(const std::string& tenant);
+    /// One more; a transactional one first. It is held again if it comes back to the front.
+    void admit(const std::string& tenant);
 
   private:
     struct Flow {
@@ -54,8 +64,11 @@ class ReadyQueue {
     };
     struct Tenant {
         FairOrder<Campaign> campaigns;
-        size_t flows = 0;
+        size_t flows = 0, loans = 0;
+        bool limited = false;
+        size_t admitted = 0;  // of the loans, when it is limited
         bool empty() const { return flows == 0; }
+        size_t may_go() const { return limited ? admitted : loans; }
     };
     using Tenants = FairOrder<Tenant>;
     struct Place {
@@ -65,15 +78,31 @@ class ReadyQueue {
         std::list<Flow>::iterator flow;
     };
     Flow& flow_of(const Loan& loan);
-    Loan take(const Place& place);
+    /// While it lives the counts of a tenant may be changed.
+    class Counted {
+      public:
+        Counted(ReadyQueue& queue, storage::Class klass, Tenant& tenant);
+        Counted(const Counted&) = delete;
+        Counted& operator=(const Counted&) = delete;
+        ~Counted();
+
+      private:
+        ReadyQueue& queue_;
+        size_t side_;
+        Tenant& tenant_;
+    };
+    std::deque<Loan>& loans_for(const Loan& loan);
+    enum class Rides : uint8_t { no, yes };  // with the one before, in its transaction
+    Loan take(const Place& place, Rides rides);
     std::optional<Loan> pop_from(Tenants& side);
 
     WeightOf weight_of_;
-    std::array<Tenants, 2> sides_;  // by class: transactional, bulk
-    std::array<size_t, 2> sizes_{};
+    IsLimited is_limited_;
+    std::array<Tenants, 2> sides_;   // by class: transactional, bulk
+    std::array<size_t, 2> sizes_{};  // that may be popped
+    size_t held_ = 0;
     std::unordered_map<storage::QueueId, Place> flows_;
     unsigned transactional_run_ = 0;  // turns that bulk has waited for
-    size_t size_ = 0;
 };
 
 }  // namespace engine

@@ -29,6 +29,7 @@ struct Provider {
     std::string name;
     std::vector<std::string> mx_suffix;  // ".google.com"; every host of the site must match one
     LimitLayer limits;
+    TotalLimits total{};  // of all sources, to all its sites
 };
 
 /// Limits and a fixed route for one recipient domain, or for all that have no entry.
@@ -43,8 +44,9 @@ struct DomainSettings {
 
 /// What is set about those who submit.
 struct TenantSettings {
-    double weight = 1;  // its share of a site that several tenants want, beside theirs
-    std::optional<uint32_t> suppressed_bounces;  // as in Settings, in its place
+    double weight = 1;    // its share of a site that several tenants want, beside theirs
+    TotalLimits total{};  // of messages alone: connections carry what several tenants send
+    std::optional<uint32_t> suppressed_bounces{};  // as in Settings, in its place
 };
 
 /// What follows when a content went out whole and its answer never came, or the engine died before

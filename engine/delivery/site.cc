@@ -8,6 +8,7 @@
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/orders.h"
+#include "engine/delivery/shares.h"
 #include "engine/smtp/session.h"
 #include "metrics/catalog.h"
 #include "metrics/check.h"
@@ -36,9 +37,11 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& poo
       pool_(pool.name),
       budget_(std::move(budget)),
       demand_(std::move(demand)),
-      ready_([settings = parts_.settings](const std::string& tenant) {
-          return settings->weight_of(tenant);
-      }),
+      ready_([settings = parts_.settings](
+                 const std::string& tenant) { return settings->weight_of(tenant); },
+             [&shares = parts_.shares](const std::string& tenant) {
+                 return shares.limits_messages_of(tenant);
+             }),
       work_(parts_.reactor),
       timer_(parts_.reactor),
       busy_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "busy"})),
@@ -53,13 +56,17 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& poo
       window_depth_(parts_.metrics.histogram(catalog::window_depth)),
       transactions_(by_depth(parts_.metrics)) {
     for (const SourceId source : pool.sources) {
-        ways_.push_back({&budget_->path(source, parts_.reactor.now())});
+        Path& path = budget_->path(source, parts_.reactor.now());
+        ways_.push_back({&path, policy_.limits,
+                         Claims(parts_.shares, policy_.provider, path.from.name, pool_)});
+        path.from.limits.tighten(ways_.back().limits);
         rest_if_full(*ways_.back().path);
     }
     budget_->join(*this);
 }
 
 Site::~Site() {
+    for (Way& way : ways_) way.claims.leave(*this);
     budget_->leave(*this);
 }
 
@@ -67,7 +74,7 @@ void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
     if (draining_) return;  // the loans go home as they die
     route_ = std::move(route);
     for (Loan& loan : loans) {
-        ready_.push(std::move(loan));
+        put(std::move(loan));
         work_.notify_one();  // one idle connection a loan: waking all of them costs more than
                              // sending
     }
@@ -83,9 +90,9 @@ bool Site::may_try(const Way& way, Instant now) const {
     const Path& path = *way.path;
     // A host that failed is tried with one connection before it is stormed again. And a connection
     // that waits to begin a message shows that more of them would not send more.
-    return now >= way.hold_until && !rests(path) &&
+    return now >= way.hold_until && !pauses(way) &&
            (way.failures_in_a_row == 0 || way.connecting == 0) && path.line.empty() &&
-           now >= path.tempo.hold_until() && now >= path.next_connection(policy_.limits);
+           now >= path.tempo.hold_until() && now >= path.next_connection(way.limits);
 }
 
 /// The source that has fewest connections for its weight; of equal ones the one that has sent
@@ -98,7 +105,8 @@ Site::Way* Site::way_for_connection(Instant now) {
     };
     for (Way& way : ways_) {
         if (!may_try(way, now)) continue;
-        if (way.path->live >= way.path->connections_max(policy_.limits, now)) continue;
+        if (way.path->live >= way.path->connections_max(way.limits, now)) continue;
+        if (!way.claims.may_connect(*this, now)) continue;
         if (!best || load(way) < load(*best)) best = &way;
     }
     return best;
@@ -121,11 +129,16 @@ void Site::fill() {
 void Site::fill_when_possible(Instant now) {
     if (const size_t wanted = connections_wanted(); wanted > 0) budget_->ask(*this, wanted);
     Instant at = Instant::max();
-    for (const Way& way : ways_) {
-        if (may_try(way, now)) continue;
-        const Instant next =
+    for (Way& way : ways_) {
+        Instant next =
             std::max({way.hold_until, way.path->rest_until, way.path->tempo.hold_until(),
-                      way.path->next_connection(policy_.limits)});
+                      way.path->next_connection(way.limits), way.claims.full_until(now)});
+        if (may_try(way, now)) {
+            const size_t most = way.path->connections_max(way.limits, now);
+            if (way.path->live >= most) continue;
+            way.claims.wait(*this, now);
+            next = way.claims.next_connection(now);
+        }
         if (next > now) at = std::min(at, next);  // else a connection that ends will call
     }
     if (at >= fill_at_) return;
@@ -141,6 +154,19 @@ size_t Site::connections_wanted() const {
     return may ? ready_.size() - there : 0;
 }
 
+/// Of its shares: what its paths have no room for, nobody shall keep for it.
+size_t Site::connections_lacking() const {
+    const size_t there = connecting_ + idle_;
+    if (draining_ || ready_.size() <= there || connecting_ >= connecting_max) return 0;
+    const Instant now = parts_.reactor.now();
+    size_t room = 0;
+    for (const Way& way : ways_) {
+        const size_t most = way.path->connections_max(way.limits, now);
+        if (may_try(way, now) && way.path->live < most) room += std::min(most, size_t{1} << 20);
+    }
+    return std::min({ready_.size() - there, room, connecting_max - connecting_});
+}
+
 Task<> Site::fill_later(Instant at) {
     while (!draining_ && parts_.reactor.now() < at) co_await timer_.wait_until(at);
     if (fill_at_ == at) fill_at_ = Instant::max();
@@ -148,12 +174,16 @@ Task<> Site::fill_later(Instant at) {
 }
 
 Task<> Site::connection(std::shared_ptr<const Route> route, Way* way) {
+    Claims::Units ended = 0;
     {
         const Counted live(live_);
         const Counted of_path(way->path->live);
         way->path->last_connection = parts_.reactor.now();
+        const Claims::Units units = way->claims.connect(parts_.reactor.now());
         co_await run_connection(std::move(route), way);
+        ended = units;
     }
+    way->claims.disconnected(ended);
     budget_->freed(*this);
     fill();
 }
@@ -183,7 +213,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, Connection& connecti
             if (draining_) continue;  // goes home as it dies
             if (loan.terms().untried < untried_max) {
                 loan.count_untried();
-                ready_.push_front(std::move(loan));
+                put_back(std::move(loan));
                 work_.notify_one();
                 continue;
             }
@@ -238,8 +268,23 @@ void Site::heed(const std::vector<Verdict>& verdicts, Instant began, Connection&
                         {"connections_now", of_number ? path.open - 1 : path.open}});
 }
 
+/// The path's own limits, and the totals that it counts for.
+std::optional<Binding> Site::holds(const Way& way, Instant now) const {
+    const Path& path = *way.path;
+    const Limits& limits = way.limits;
+    if (path.next_message(limits) <= now && !path.rests(now)) {
+        // Whoever is first in the path's line stands in that of a total.
+        if (auto held = way.claims.holds_messages(now)) return held;
+    }
+    if (auto held = path.holds_messages(limits, now)) return held;
+    if (auto held = path.holds_connections(limits, now)) return held;
+    return way.claims.holds_connections(*this, now);
+}
+
 std::optional<Binding> Site::binding() const {
-    if (draining_ || ready_.size() <= idle_) return std::nullopt;
+    if (draining_) return std::nullopt;
+    if (ready_.empty() && ready_.held() > 0) return holds_tenants();
+    if (ready_.size() <= idle_) return std::nullopt;
     const Instant now = parts_.reactor.now();
     std::optional<Binding> first;
     for (const Way& way : ways_) {
@@ -248,8 +293,8 @@ std::optional<Binding> Site::binding() const {
             held = {"suspended", Instant::max(), {}, "the source is suspended"};
         else if (now < way.hold_until && !rests(*way.path))
             held = {"unreachable", way.hold_until, {}, way.why};
-        else if (!(held = way.path->holds_messages(policy_.limits, now)))
-            held = way.path->holds_connections(policy_.limits, now);
+        else
+            held = holds(way, now);
         if (!held) return std::nullopt;  // there is a way
         if (!first || held->until < first->until) first = std::move(held);
     }
@@ -273,6 +318,7 @@ void Site::drain() {
     timer_.notify_all();
     for (const Way& way : ways_)
         for (Signal* waiter : way.path->line) waiter->notify_all();
+    for (const auto& [tenant, gate] : gates_) gate->notify_all();
     // No mail is on these: a host that takes its time with the greeting would hold up the stop.
     dials_.give_up(parts_.reactor);
     for (Stream* stream : greeting_) stream->close();
@@ -283,7 +329,8 @@ void Site::cut() {
 }
 
 Site::Status Site::status() const {
-    return {.ready = ready_.size(), .sending = sending_, .busy = busy_, .idle = idle_};
+    return {
+        .ready = ready_.size() + ready_.held(), .sending = sending_, .busy = busy_, .idle = idle_};
 }
 
 }  // namespace engine

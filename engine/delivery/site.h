@@ -5,10 +5,12 @@
 
 #include <array>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/delivery/claims.h"
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/overview.h"
 #include "engine/delivery/ready_queue.h"
@@ -48,13 +50,14 @@ struct SiteParts {
     Letters& letters;
     HostMemory& hosts;
     const Orders& orders;
+    Shares& shares;
     std::shared_ptr<const Settings> settings;
     metrics::Registry& metrics;
     TlsParts tls;
     storage::InDoubtJournal& in_doubt;
 };
 
-class Site {
+class Site final : Guest {
   public:
     static constexpr size_t connecting_max =
         16;  // connections of a site that are being opened at a time
@@ -70,7 +73,7 @@ class Site {
     /// `budget`: shared with the Sites of the same hosts whose mail has another demand or pool.
     Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
          std::shared_ptr<SiteBudget> budget);
-    ~Site();
+    ~Site() override;
 
     void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
     /// What waits and must not be begun any more goes home: expired, held, led away, cancelled.
@@ -81,7 +84,7 @@ class Site {
     /// known of it.
     void cut();
 
-    bool idle() const { return ready_.empty() && scope_.running() == 0; }
+    bool idle() const { return ready_.empty() && ready_.held() == 0 && scope_.running() == 0; }
     struct Status {
         uint64_t ready = 0, sending = 0, busy = 0, idle = 0;
     };
@@ -95,7 +98,7 @@ class Site {
     const std::shared_ptr<SiteBudget>& budget() const { return budget_; }
 
     // For the budget: who has room to give, and who waits for it.
-    size_t connections() const { return live_; }
+    size_t connections() const override { return live_; }
     size_t connections_wanted() const;  // that it would open at once if there were room
     void look_again() { work_.notify_one(); }
     /// Opens connections while there is work that no open one is free for, within the limit.
@@ -105,6 +108,8 @@ class Site {
     /// A path as this Site's mail finds it: others' demands may fare better or worse there.
     struct Way {
         Path* path;
+        Limits limits;  // the site's, tightened by the source's
+        Claims claims;
         size_t connecting = 0;
         uint32_t failures_in_a_row = 0;  // of opening a connection
         Instant hold_until = Instant{};  // no new connection before
@@ -122,7 +127,14 @@ class Site {
     class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
+    // For the shares.
+    size_t connections_lacking() const override;
+    void room() override { fill(); }
+    void look_at_idle() override { work_.notify_all(); }
+
     bool may_try(const Way& way, Instant now) const;
+    bool pauses(const Way& way) const;
+    std::optional<Binding> holds(const Way& way, Instant now) const;
     Way* way_for_connection(Instant now);
     void fill_when_possible(Instant now);
     Task<> connection(std::shared_ptr<const Route> route, Way* way);
@@ -135,23 +147,31 @@ class Site {
     ObservedTls session_of(const TlsDemand& demand) const;
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
-    Task<bool> work_before(const Connection& connection, Instant deadline);
+    Task<bool> work_before(Connection& connection, Instant deadline);
+    bool idle_one_gives_way(const Connection& connection);
     enum class InHand : uint8_t { nothing, draft };
-    Task<bool> wait_for_message(Path& path, InHand in_hand);
-    std::vector<Loan> pull(size_t most);
+    Task<bool> wait_for_message(Way* way, InHand in_hand);
+    std::vector<Loan> pull(size_t host_most, size_t most);
     bool stopped(const Loan& loan, WallTime now) const;
     bool complains(const Verdict& verdict, const std::string& mx) const;
     void heed(const std::vector<Verdict>& verdicts, Instant began, Connection& connection);
     void settle(std::vector<Loan> loans, Outcome outcome, Connection& connection);
     void not_opened(Attempt attempt, Way* way);
     void put_off(Attempt attempt);
-    void begin_message(Path& path);
+    void begin_message(Way& way);
     void rest_if_full(Path& path);
     void automate(const Verdict& verdict, const std::string& mx, Path& path);
     bool rests(const Path& path) const;
     bool all_rest() const;
     void put_off_while_all_rest();
     Task<> fill_later(Instant at);
+
+    // Mail of tenants with limits of their own (site_tenants.cc).
+    void put(Loan loan);
+    void put_back(Loan loan);
+    void see_tenant(const std::string& tenant);
+    Task<> admit(std::string tenant);
+    std::optional<Binding> holds_tenants() const;
 
     SiteParts parts_;
     SitePolicy policy_;
@@ -162,6 +182,7 @@ class Site {
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
     ReadyQueue ready_;
+    std::map<std::string, Signal*, std::less<>> gates_;  // by tenant: its mail is being admitted
     Dials dials_;
     std::list<Stream*> greeting_, open_streams_;  // before the first mail may go, and from then on
     size_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths

@@ -214,7 +214,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     connection->tls_session = session_of(demand);
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
-    const Limits& limits = policy_.limits;
+    const Limits& limits = way->limits;
     connection->session->plan({.depth = limits.depth,
                                .next = limits.next,
                                .window = limits.window,
@@ -222,7 +222,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                               parts_.hosts.of(endpoint.host, endpoint.address.port()));
     const auto listed = greeting_.insert(greeting_.end(), connection->stream.get());
     using Line = Introduction::Line;
-    const bool unheard = endpoint.address.is_loopback() || policy_.limits.tls == TlsPolicy::none;
+    const bool unheard = endpoint.address.is_loopback() || limits.tls == TlsPolicy::none;
     auto introduced = co_await engine::introduce(
         {.session = connection->session.get(),
          .ehlo_name = from.ehlo.empty() ? parts_.settings->node_name : from.ehlo,

@@ -34,8 +34,9 @@ std::string why_it_rests(const Path& path, const Reactor& reactor) {
 }  // namespace
 
 /// A message begins: a new source counts it.
-void Site::begin_message(Path& path) {
-    path.begin_message(policy_.limits, parts_.reactor.now());
+void Site::begin_message(Way& way) {
+    Path& path = *way.path;
+    path.begin_message(way.limits, parts_.reactor.now());
     if (!path.from.warmup) return;
     path.warmup.add(parts_.reactor.wall());
     rest_if_full(path);
@@ -88,6 +89,12 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
 bool Site::rests(const Path& path) const {
     return path.rests(parts_.reactor.now()) ||
            parts_.orders.suspensions().source_held(path.from.name);
+}
+
+/// Nothing begins over it for now. What waits stays here, unless all sources rest: a quota of the hour
+/// is to be used when the next hour begins.
+bool Site::pauses(const Way& way) const {
+    return rests(*way.path) || way.claims.full(parts_.reactor.now());
 }
 
 bool Site::all_rest() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
@@ -78,6 +79,7 @@ class Site::Feed final : public MailSource {
     bool gives_way();
     bool slot_is_free() const;
     bool hold_slot();
+    void drop_slot();
     bool has_room() const { return site_.parts_.in_doubt.has_room(draft_->loans.size()); }
     void drop_stopped();
     void begin_draft();
@@ -103,10 +105,11 @@ bool Site::Feed::may_pull() const {
 
 /// Whether this connection ends here, because mail of another demand has none.
 bool Site::Feed::gives_way() {
-    leaves_ |= connection_.one_too_many || site_.rests(*connection_.way->path);
+    Way& way = *connection_.way;
+    leaves_ |= connection_.one_too_many || site_.pauses(way);
     if (!leaves_ && sent_ >= mails_before_giving_way)
-        leaves_ = site_.budget_->gives_way(site_, connection_.way->path->source,
-                                           SiteBudget::Between::mails);
+        leaves_ = site_.budget_->gives_way(site_, way.path->source, SiteBudget::Between::mails) ||
+                  way.claims.gives_way(site_, Share::Between::mails);
     return leaves_;
 }
 
@@ -114,9 +117,10 @@ bool Site::Feed::gives_way() {
 /// hand while all wait for the rate would go before transactional mail that comes meanwhile.
 bool Site::Feed::slot_is_free() const {
     if (holds_slot_) return true;
-    Path& path = *connection_.way->path;
-    return path.line.empty() &&
-           site_.parts_.reactor.now() >= path.next_message(site_.policy_.limits);
+    Way& way = *connection_.way;
+    const Instant now = site_.parts_.reactor.now();
+    return way.path->line.empty() && now >= way.path->next_message(way.limits) &&
+           way.claims.may_begin(now, site_.ready_.size() + 1);
 }
 
 /// True when the path lets a message begin now; it is this connection's then.
@@ -125,10 +129,17 @@ bool Site::Feed::hold_slot() {
     const Instant now = site_.parts_.reactor.now();
     if (now < path.tempo.hold_until()) holds_slot_ = false;  // it was had before a complaint
     if (holds_slot_) return true;
-    if (site_.rests(path) || !path.line.empty()) return false;
-    if (now < path.next_message(site_.policy_.limits)) return false;
-    site_.begin_message(path);
+    if (site_.pauses(*connection_.way) || !path.line.empty()) return false;
+    if (now < path.next_message(connection_.way->limits)) return false;
+    if (!connection_.way->claims.take_message(now, site_.ready_.size() + 1)) return false;
+    site_.begin_message(*connection_.way);
     return holds_slot_ = true;
+}
+
+/// Nothing is there to be sent in it: others may.
+void Site::Feed::drop_slot() {
+    if (std::exchange(holds_slot_, false))
+        connection_.way->claims.give_back_message(site_.parts_.reactor.now());
 }
 
 std::optional<Mail> Site::Feed::take() {
@@ -151,15 +162,16 @@ std::optional<Mail> Site::Feed::take() {
 }
 
 Task<bool> Site::Feed::wait() {
-    const Instant deadline = site_.parts_.reactor.now() + site_.policy_.limits.idle;
+    const Instant deadline = site_.parts_.reactor.now() + connection_.way->limits.idle;
     for (;;) {
         if (site_.draining_ || (leaves_ && !draft_)) co_return false;
         // What is drafted goes back to its place, for another source.
-        if (site_.rests(*connection_.way->path)) co_return false;
+        if (site_.pauses(*connection_.way)) co_return false;
+        if (!draft_ && site_.ready_.empty()) drop_slot();
         if (!draft_ && !co_await site_.work_before(connection_, deadline)) co_return false;
         if (!hold_slot()) {
             const InHand in_hand = draft_ ? InHand::draft : InHand::nothing;
-            holds_slot_ = co_await site_.wait_for_message(*connection_.way->path, in_hand);
+            holds_slot_ = co_await site_.wait_for_message(connection_.way, in_hand);
             continue;
         }
         prepare();
@@ -181,11 +193,12 @@ void Site::Feed::drop_stopped() {
     if (std::ranges::none_of(draft_->loans, stopped)) return;
     const std::unique_ptr<Draft> draft = std::move(draft_);
     for (size_t i = draft->loans.size(); i-- > 0;)
-        if (!stopped(draft->loans[i])) site_.ready_.push_front(std::move(draft->loans[i]));
+        if (!stopped(draft->loans[i])) site_.put_back(std::move(draft->loans[i]));
 }
 
 void Site::Feed::begin_draft() {
-    std::vector<Loan> loans = site_.pull(connection_.session->recipients_max());
+    std::vector<Loan> loans = site_.pull(connection_.session->recipients_max(),
+                                         connection_.way->limits.recipients_per_transaction);
     if (loans.empty()) return;
     draft_ = std::make_unique<Draft>(std::move(loans));
     scope_.spawn(write(draft_.get()));
@@ -225,9 +238,9 @@ void Site::Feed::settle(Outcome outcome) {
 Task<> Site::Feed::finish() {
     CHECK(under_way_.empty(), "a mail was taken and has no outcome");
     co_await scope_.join();
+    drop_slot();
     if (!draft_ || site_.draining_) co_return;
-    for (size_t i = draft_->loans.size(); i-- > 0;)
-        site_.ready_.push_front(std::move(draft_->loans[i]));
+    for (size_t i = draft_->loans.size(); i-- > 0;) site_.put_back(std::move(draft_->loans[i]));
     site_.work_.notify_one();
 }
 
@@ -240,50 +253,70 @@ Task<> Site::serve(Connection& connection) {
 
 /// Waits for a loan. False: none came in time, we stop, or the connection's place is needed for
 /// mail that it may not carry.
-Task<bool> Site::work_before(const Connection& connection, Instant deadline) {
+Task<bool> Site::work_before(Connection& connection, Instant deadline) {
     if (ready_.empty() && !draining_) {
         const Counted idle(idle_);
         idle_gauge_.add(1);
-        while (
-            ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
-            !budget_->gives_way(*this, connection.way->path->source, SiteBudget::Between::nothing))
+        connection.way->claims.add_idle(*this);
+        while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
+               !idle_one_gives_way(connection))
             co_await work_.wait_until(deadline);
+        connection.way->claims.remove_idle(*this);
         idle_gauge_.add(-1);
     }
     co_return !ready_.empty() && !draining_;
 }
 
+bool Site::idle_one_gives_way(const Connection& connection) {
+    Way& way = *connection.way;
+    return budget_->gives_way(*this, way.path->source, SiteBudget::Between::nothing) ||
+           way.claims.gives_way(*this, Share::Between::nothing);
+}
+
 /// Waits until a message may begin on the path, and takes that moment. Connections wait in line, so
-/// only the first one has a timer; it looks again when the rate changes under it. False: we stop,
-/// or others have taken all there was (a moment that is kept would let two messages go at once
-/// later).
-Task<bool> Site::wait_for_message(Path& path, InHand in_hand) {
+/// only the first one has a timer; it looks again when the rate changes under it. The first one
+/// goes on to stand in the lines of the totals. False: we stop, or others have taken all there was
+/// (a moment that is kept would let two messages go at once later).
+Task<bool> Site::wait_for_message(Way* way, InHand in_hand) {
+    Path& path = *way->path;
     Signal turn(parts_.reactor);
+    std::optional<MessagePlace> of_total;
     const auto place = path.line.insert(path.line.end(), &turn);
     bool has_it = false;
-    while (!draining_ && !has_it && !rests(path)) {
+    while (!draining_ && !has_it && !pauses(*way)) {
         const Instant now = parts_.reactor.now();
         if (place != path.line.begin()) {
             co_await turn.wait();
-        } else if (const Instant next = path.next_message(policy_.limits); now < next) {
+        } else if (const Instant next = path.next_message(way->limits); now < next) {
+            of_total.reset();  // nobody shall wait behind it there
             // Not in one sleep: a rate that was slow a moment ago may be fast now.
             co_await turn.wait_until(std::min(next, now + look_again_at_rate));
         } else if (in_hand == InHand::nothing && ready_.empty()) {
             break;
+        } else if (Share* total = way->claims.lacking(now, ready_.size())) {
+            if (!of_total || &of_total->share() != total) of_total.emplace(*total, turn);
+            if (of_total->take(now, ready_.size())) {
+                way->claims.have(*total);
+                of_total.reset();
+            } else {
+                co_await turn.wait_until(std::min(of_total->next(now), now + look_again_at_rate));
+            }
         } else {
-            begin_message(path);
+            way->claims.begin_message();
+            begin_message(*way);
             has_it = true;
         }
     }
+    of_total.reset();
+    if (!has_it) way->claims.give_back(parts_.reactor.now());
     path.line.erase(place);
     if (!path.line.empty()) path.line.front()->notify_all();
     co_return has_it;
 }
 
-/// The next loans that share a mail, at most `most` (0: no limit of the host).
-std::vector<Loan> Site::pull(size_t most) {
-    const size_t set = policy_.limits.recipients_per_transaction;
-    most = most == 0 ? set : std::min(most, set);
+/// The next loans that share a mail, at most `most` and what the host takes (0: it sets no limit).
+std::vector<Loan> Site::pull(size_t host_most, size_t most) {
+    if (host_most > 0) most = std::min(most, host_most);
     std::vector<Loan> loans;
     const WallTime now = parts_.reactor.wall();
     while (auto loan = ready_.pop()) {
@@ -291,6 +324,7 @@ std::vector<Loan> Site::pull(size_t most) {
         loans.push_back(std::move(*loan));
         break;
     }
+    if (!loans.empty()) see_tenant(loans.front().terms().queue->tenant);
     if (loans.empty() || !loans.front().terms().job->content()->same_for_all()) return loans;
     while (loans.size() < most) {
         auto next = ready_.pop_same_job(loans.front());

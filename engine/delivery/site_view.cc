@@ -7,7 +7,7 @@ SiteView Site::view() const {
     const Limits& limits = policy_.limits;
     SiteView view{.site = policy_.site,
                   .provider = policy_.provider,
-                  .ready = ready_.size(),
+                  .ready = ready_.size() + ready_.held(),
                   .sending = sending_,
                   .busy = busy_,
                   .idle = idle_,

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/delivery/limits.h"
+#include "engine/delivery/total_limits.h"
 #include "engine/delivery/warmup.h"
 #include "engine/reactor/address.h"
 
@@ -19,6 +21,8 @@ struct SourceSettings {
     std::string ehlo;                      // empty: the node's name
     double weight = 1;                     // its part of the connections of its pools
     std::optional<WarmupPlan> warmup{};    // while it is new
+    LimitLayer limits{};                   // at most, at each site, whatever others allow
+    TotalLimits total{};                   // to all sites
 };
 
 /// Place of a source in Settings::sources.
@@ -28,6 +32,7 @@ using SourceId = uint16_t;
 struct Pool {
     std::string name;
     std::vector<SourceId> sources;  // at least one
+    TotalLimits total{};            // of all of them, for its mail, to all sites
 };
 
 }  // namespace engine

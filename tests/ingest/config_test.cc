@@ -281,6 +281,49 @@ TEST(Config, ReadsSourcesAndPools) {
                 HasSubstr("is no address"));
 }
 
+TEST(Config, ReadsTotalsOfProvidersSourcesAndPoolsWithTheirPlaces) {
+    const Config config = good(R"(
+        [[provider]]
+        name = "google"
+        mx_suffix = [".google.com"]
+        connections = 5
+        total_connections = 20
+        total_rate = "90/min"
+        [[source]]
+        name = "ip1"
+        total_connection_rate = "10/s"
+        total_per_day = 50000
+        [[pool]]
+        name = "news"
+        sources = ["ip1"]
+        total_per_hour = 3000
+    )");
+    using engine::TotalLimit;
+    const engine::TotalLimits& google = config.delivery.providers.at(0).total;
+    EXPECT_EQ(google.connections, 20);
+    EXPECT_EQ(google.rate_per_second, 1.5);
+    EXPECT_EQ(google.origin(TotalLimit::rate), "t.toml:7");
+    EXPECT_EQ(google.origin(TotalLimit::per_day), "") << "not set";
+    EXPECT_EQ(engine::words_of({engine::TotalOf::provider, "google"}, google, TotalLimit::rate),
+              "provider google: 90/min messages in all");
+    const engine::TotalLimits& source = config.delivery.sources.at(0).total;
+    EXPECT_EQ(source.connection_rate_per_second, 10);
+    EXPECT_EQ(source.per_day, 50'000);
+    EXPECT_EQ(config.delivery.pool_of("news").total.per_hour, 3000);
+    EXPECT_EQ(config.delivery.pool_of("news").total.origin(TotalLimit::per_hour), "t.toml:15");
+    EXPECT_FALSE(config.delivery.pool_of("default").total.any());
+}
+
+TEST(Config, RefusesTotalsThatMeanNothing) {
+    const std::string source = "[[source]]\nname = \"ip1\"\n";
+    EXPECT_THAT(problem(source + "total_connections = 0"), HasSubstr("0 is out of bounds; 1 to"));
+    EXPECT_THAT(problem(source + "total_rate = \"100\""), HasSubstr("is not a rate"));
+    EXPECT_THAT(problem(source + "total_conections = 5"),
+                HasSubstr("did you mean total_connections?"));
+    EXPECT_THAT(problem("[delivery]\ntotal_connections = 5"),
+                HasSubstr("unknown key total_connections in [delivery]"));
+}
+
 TEST(Config, LetsEntriesChangeThoseOfAFileOfProvidersKeyByKey) {
     const std::string file = file_with(
         "[[provider]]\nname = \"google\"\nmx_suffix = [\".google.com\"]\n"

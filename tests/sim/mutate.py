@@ -50,8 +50,8 @@ MUTATIONS = {
          "else if (now >= expires && !{on})")],
     "one connection too many": [(
         "engine/delivery/site.cc",
-        "if (way.path->live >= way.path->connections_max(policy_.limits, now)) continue;",
-        "if (way.path->live >= way.path->connections_max(policy_.limits, now) + ({on} ? 1 : 0)) continue;")],
+        "if (way.path->live >= way.path->connections_max(way.limits, now)) continue;",
+        "if (way.path->live >= way.path->connections_max(way.limits, now) + ({on} ? 1 : 0)) continue;")],
     "forgets a loan": [(
         "engine/delivery/delivery_shard.cc",
         "returns_[returned.terms.home].push_back(std::move(returned));",

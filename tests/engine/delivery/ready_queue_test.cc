@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 
 namespace engine {
 namespace {
@@ -64,9 +65,11 @@ TEST(ReadyQueue, GivesBackWhatMustNotBeBegunAndKeepsTheRestInOrder) {
     ReadyQueue queue;
     for (uint32_t i = 0; i < 4; ++i) queue.push(loan(home, {.queue = 0, .job = i % 2}, i));
     queue.push(loan(home, {.queue = 1, .job = 1}, 9));
-    EXPECT_EQ(queue.take_if([](const Loan& one) {
-                       return one.terms().delivery.id.job == storage::JobId{1};
-                   }).size(),
+    EXPECT_EQ(queue
+                  .take_if([](const Loan& one) {
+                      return one.terms().delivery.id.job == storage::JobId{1};
+                  })
+                  .size(),
               3u);
     EXPECT_EQ(home.returned.size(), 3u) << "they went home";
     EXPECT_EQ(queue.size(), 2u);
@@ -182,6 +185,108 @@ TEST(Loan, GoesHomeOnceWhenItIsSettledOrMoved) {
     }
     ASSERT_EQ(home.returned.size(), 1u);
     EXPECT_TRUE(home.returned[0].attempt);
+}
+
+bool is_limited(const std::string& tenant) {
+    return tenant.starts_with("limited");
+}
+
+TEST(ReadyQueue, MailOfALimitedTenantWaitsUntilItIsAdmittedAndHoldsUpNobody) {
+    Collected home;
+    ReadyQueue queue({}, is_limited);
+    queue.push(loan(home, {.queue = 0, .tenant = "limited"}, 0));
+    queue.push(loan(home, {.queue = 0, .tenant = "limited"}, 1));
+    queue.push(loan(home, {.queue = 1, .tenant = "free"}, 0));
+    EXPECT_EQ(queue.size(), 1u);
+    EXPECT_EQ(queue.held("limited"), 2u);
+    EXPECT_EQ(order(queue), "b");
+    queue.admit("limited");
+    EXPECT_EQ(queue.admitted("limited"), 1u);
+    EXPECT_EQ(order(queue), "a");
+    EXPECT_EQ(queue.held(), 1u);
+    EXPECT_EQ(queue.take_all().size(), 1u) << "also what is held";
+    EXPECT_EQ(queue.held(), 0u);
+}
+
+TEST(ReadyQueue, RecipientsThatRideAlongNeedNoAdmission) {
+    Collected home;
+    ReadyQueue queue({}, is_limited);
+    for (uint32_t i = 0; i < 3; ++i) queue.push(loan(home, {.queue = 0, .tenant = "limited"}, i));
+    queue.admit("limited");
+    const auto first = queue.pop();
+    ASSERT_TRUE(first);
+    EXPECT_EQ(queue.size(), 0u);
+    EXPECT_TRUE(queue.pop_same_job(*first));
+    EXPECT_TRUE(queue.pop_same_job(*first));
+    EXPECT_EQ(queue.held(), 0u);
+}
+
+TEST(ReadyQueue, TransactionalMailOfALimitedTenantIsAdmittedFirst) {
+    Collected home;
+    ReadyQueue queue({}, is_limited);
+    queue.push(loan(home, {.queue = 0, .tenant = "limited"}, 0));
+    queue.push(
+        loan(home, {.queue = 1, .tenant = "limited", .klass = storage::Class::transactional}, 0));
+    queue.admit("limited");
+    EXPECT_EQ(order(queue), "b");
+}
+
+/// Random calls against counts that are kept beside.
+TEST(ReadyQueue, CountsWhatMayGoAndWhatIsHeld) {
+    for (unsigned seed = 1; seed <= 50; ++seed) {
+        std::mt19937 random(seed);
+        Collected home;
+        ReadyQueue queue({}, is_limited);
+        std::map<std::string, size_t> there, admitted;
+        const auto total = [&] {
+            size_t sum = 0;
+            for (const auto& [tenant, loans] : there) sum += loans;
+            return sum;
+        };
+        for (uint32_t step = 0; step < 3000; ++step) {
+            const std::string tenant =
+                (random() % 2 ? "limited" : "free") + std::to_string(random() % 3);
+            switch (random() % 6) {
+                case 0:
+                case 1: {
+                    const auto klass =
+                        random() % 3 == 0 ? storage::Class::transactional : storage::Class::bulk;
+                    const uint64_t id = std::hash<std::string>{}(tenant) % 1000 * 8 +
+                                        (klass == storage::Class::bulk ? 4 : 0) + random() % 4;
+                    Loan one = loan(home, {.queue = id, .tenant = tenant, .klass = klass}, step);
+                    if (random() % 4 == 0)
+                        queue.push_front(std::move(one));
+                    else
+                        queue.push(std::move(one));
+                    ++there[tenant];
+                    break;
+                }
+                case 2:
+                    if (queue.held(tenant) > 0) ++admitted[tenant];
+                    queue.admit(tenant);
+                    break;
+                case 3: {
+                    auto taken = queue.take_if(
+                        [&](const Loan& one) { return one.terms().delivery.id.index % 7 == 0; });
+                    for (const Loan& one : taken) --there[one.terms().queue->tenant];
+                    break;
+                }
+                default:
+                    if (auto next = queue.pop()) {
+                        const std::string whose = next->terms().queue->tenant;
+                        --there[whose];
+                        if (!is_limited(whose)) break;
+                        ASSERT_GT(admitted[whose], 0u) << "seed " << seed << " step " << step;
+                        --admitted[whose];
+                    } else {
+                        ASSERT_TRUE(queue.empty());
+                    }
+            }
+            ASSERT_EQ(queue.size() + queue.held(), total()) << "seed " << seed << " step " << step;
+        }
+        EXPECT_EQ(queue.take_all().size(), total());
+        EXPECT_EQ(queue.size() + queue.held(), 0u);
+    }
 }
 
 }  // namespace
