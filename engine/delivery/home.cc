@@ -87,7 +87,7 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
         Queue& target = queue(arrival.delivery.queue, arrival.queue);
         remember_job(arrival.job);
         if (parts_.orders.cancellations().of(*arrival.queue, arrival.delivery))
-            must_be_cleared(target);
+            must_be_cleared(target, orders_epoch_);
         place(target, {std::move(arrival.delivery), std::move(arrival.job), nullptr});
     }
     changed_.notify_all();

@@ -258,7 +258,7 @@ class Home {
     void note_held(const Queue& queue, uint64_t rows);
     uint64_t noted_held(const Queue& queue) const;
     bool is_on_way(const Reach& reach, const std::string& domain) const;
-    void must_be_cleared(Queue& queue);
+    void must_be_cleared(Queue& queue, uint64_t since);
     void look_for_cancelled();
     void go_on_clearing();
     bool cleared(uint64_t epoch) const;
@@ -314,7 +314,7 @@ class Home {
     std::unordered_map<OrderId, HeldBack> held_;
     std::vector<std::string_view> held_kinds_;  // that have a gauge
     struct Clearing {
-        uint64_t first = 0, last = 0;  // epochs at which it was found to hold cancelled rows
+        uint64_t first = 0, last = 0;  // epochs whose orders it may hold rows of
     };
     std::unordered_map<storage::QueueId, Clearing> to_clear_;
     uint64_t orders_epoch_ = 1, looked_epoch_ = 0;  // looked: for queues with cancelled rows

@@ -1,6 +1,7 @@
 // What operators have ordered, obeyed: held queues, mail that goes another way, and rows that a
 // cancellation ends.
 #include <algorithm>
+#include <utility>
 
 #include "engine/delivery/home.h"
 #include "engine/delivery/site_policy.h"
@@ -132,9 +133,8 @@ std::vector<storage::QueueId> Home::queues_of(const Reach& reach) const {
 
 // ---- cancellations
 
-void Home::must_be_cleared(Queue& target) {
-    const auto [entry, inserted] =
-        to_clear_.try_emplace(target.id, Clearing{orders_epoch_, orders_epoch_});
+void Home::must_be_cleared(Queue& target, uint64_t since) {
+    const auto [entry, inserted] = to_clear_.try_emplace(target.id, Clearing{since, orders_epoch_});
     entry->second.last = orders_epoch_;
 }
 
@@ -143,7 +143,8 @@ void Home::look_for_cancelled() {
     const Instant now = parts_.reactor.now();
     if (looked_epoch_ == orders_epoch_ || now < next_look_for_cancelled_) return;
     next_look_for_cancelled_ = now + look_for_cancelled_every;
-    looked_epoch_ = orders_epoch_;
+    // Whoever waits for an order that came in between must not be told that its rows are ended.
+    const uint64_t since = std::exchange(looked_epoch_, orders_epoch_) + 1;
     const Cancellations& orders = parts_.orders.cancellations();
     if (orders.empty()) {
         to_clear_.clear();
@@ -151,7 +152,7 @@ void Home::look_for_cancelled() {
         return;
     }
     for (const auto& [id, queue] : queues_)
-        if (orders.touches(*queue->info)) must_be_cleared(*queue);
+        if (orders.touches(*queue->info)) must_be_cleared(*queue, since);
 }
 
 void Home::go_on_clearing() {
