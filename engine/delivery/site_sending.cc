@@ -146,7 +146,10 @@ std::optional<Mail> Site::Feed::take() {
     if (site_.draining_) return std::nullopt;
     drop_stopped();
     prepare();
-    if (!draft_ || !draft_->mail || !has_room() || !hold_slot()) return std::nullopt;
+    if (!draft_ || !draft_->mail || !has_room()) return std::nullopt;
+    // It goes alone, and may be stopped until its turn has come.
+    if (draft_->mail->lock_step && !under_way_.empty()) return std::nullopt;
+    if (!hold_slot()) return std::nullopt;
     holds_slot_ = false;
     site_.parts_.in_doubt.reserve(draft_->loans.size());
     ++sent_;
