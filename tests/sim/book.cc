@@ -11,9 +11,6 @@ using storage::Event;
 
 namespace {
 
-// What was pulled just before its time was over is still to be written and signed, and may wait for
-// the rate's next slot.
-constexpr auto expiry_slack = 22s;
 constexpr size_t events_per_read = 500;
 
 bool read_number(std::string_view& text, uint64_t& number) {
@@ -192,6 +189,7 @@ void Book::apply(const Event& event) {
             world_.fail("one accepted event", name(*item) + " has two");
         const JobBook& job = jobs_[item->job];
         item->state = Item::State::open;
+        item->accepted_at = world_.now();
         item->due = std::max(job.send_at.value_or(event.time), event.time);
         item->expires = item->due + job.expires_in;
         ++counts.accepted;
@@ -202,7 +200,8 @@ void Book::apply(const Event& event) {
         world_.fail("accepted comes first", name(*item) + " has another event first");
     if (item->state == Item::State::ended)
         world_.fail("nothing follows a terminal event", name(*item) + " has an event after it");
-    const bool attempted = event.type != Event::Type::expired;
+    const bool attempted =
+        event.type != Event::Type::expired && event.type != Event::Type::cancelled;
     const bool next = event.attempt == item->attempts + 1;
     if (!next && (attempted || event.attempt != item->attempts))
         world_.fail("attempts are counted one by one",
@@ -248,6 +247,12 @@ void Book::terminal(Item& item, const Event& event) {
             ++counts.expired;
             ++totals_.expired;
             return check_expired(item, event);
+        case Event::Type::cancelled:
+            ++counts.cancelled;
+            ++totals_.cancelled;
+            if (!orders_.cancelled(item, jobs_[item.job]))
+                world_.fail("only what somebody cancelled is cancelled", name(item));
+            return;
         default:
             world_.fail("known terminal events", name(item) + " ended in another way");
     }
@@ -264,7 +269,11 @@ void Book::check_delivered(const Item& item, const Event& event) {
 void Book::check_expired(const Item& item, const Event& event) {
     if (event.time < item.expires || world_.engine_wall() + world_.clock_slack() < item.expires)
         world_.fail("nothing expires early", name(item));
-    if (!healed_ || item.held) return;
+    if (!healed_) return;
+    if (const auto since = orders_.cancelled_since(item, jobs_[item.job]))
+        if (world_.now() > std::max(*since, healed_->at) + healed_->life)
+            world_.fail("what is cancelled ends at once", name(item) + " expired");
+    if (item.held) return;
     // An attempt before that may have put its next one off until its expiry, and a clock that was
     // set back makes that a long time.
     const WallTime well_since = std::max(healed_->wall, due_at(item, healed_->at));
@@ -304,12 +313,14 @@ void Book::check_rows(storage::Store& store) {
         const storage::JobCounts& want = ledger_[tenant];
         if (counts.accepted != want.accepted || counts.delivered != want.delivered ||
             counts.bounced != want.bounced || counts.expired != want.expired ||
-            counts.open() != want.open())
+            counts.cancelled != want.cancelled || counts.open() != want.open())
             world_.fail("the ledger is the sum of the events", "tenant " + tenant);
     }
 }
 
-void Book::tried(Item& item, Link& link, Instant sent) {
+void Book::tried(Item& item, Link& link, const Way& way) {
+    const Instant sent = way.sent;
+    orders_.check_sent(item, jobs_[item.job], way);
     const WallTime when = world_.engine_wall(sent);
     if (item.state == Item::State::unknown)
         world_.fail("only what is accepted is sent", item.address + " is on the wire before that");
@@ -319,7 +330,7 @@ void Book::tried(Item& item, Link& link, Instant sent) {
     // when it was sent counts.
     if (when + world_.clock_slack() < due_at(item, sent))
         world_.fail("nothing is sent before it is due", name(item));
-    if (when > item.expires + expiry_slack)
+    if (world_.engine_wall(way.begun) > item.expires + Way::under_way)
         world_.fail("nothing is sent after its expiry", name(item));
     for (const Acceptance& before : item.acceptances) {
         if (!before.trusted) continue;

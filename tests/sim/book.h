@@ -12,6 +12,8 @@
 
 #include "storage/store.h"
 #include "tests/sim/network.h"
+#include "tests/sim/orders.h"
+#include "tests/sim/traffic.h"
 #include "tests/sim/world.h"
 
 namespace sim {
@@ -29,11 +31,12 @@ struct Acceptance {
 struct Item {
     size_t job = 0;
     uint32_t index = 0;
-    std::string address, tenant;
+    std::string address, tenant, domain;
     storage::QueueId queue;
 
     enum class State : uint8_t { unknown, open, ended } state = State::unknown;
     bool acknowledged = false;
+    Instant accepted_at{};
     uint32_t attempts = 0;
     WallTime due{}, expires{};
     std::vector<std::pair<Instant, WallTime>> due_before;  // and until when the book knew so
@@ -48,7 +51,8 @@ struct Item {
 
 struct JobBook {
     storage::JobId id{};
-    std::string tenant;
+    std::string tenant, campaign;
+    storage::Class klass = storage::Class::bulk;
     std::optional<WallTime> send_at;
     std::chrono::milliseconds expires_in{};
     std::vector<Item> items;
@@ -62,12 +66,14 @@ struct JobBook {
 
 struct Totals {
     uint64_t deliveries = 0, acknowledged = 0, accepted = 0, duplicates = 0, in_doubt = 0;
-    uint64_t delivered = 0, deferred = 0, bounced = 0, expired = 0, events = 0;
+    uint64_t delivered = 0, deferred = 0, bounced = 0, expired = 0, cancelled = 0, events = 0;
 };
 
 class Book {
   public:
-    explicit Book(World& world) : world_(world) {}
+    explicit Book(World& world) : world_(world), orders_(world), traffic_(world) {}
+    OrderBook& orders() { return orders_; }
+    Traffic& traffic() { return traffic_; }
 
     /// The ids of its items are given by the order in `addresses`.
     size_t add_job(JobBook job);
@@ -96,8 +102,8 @@ class Book {
     void check_rows(storage::Store& store);
 
     // --- receivers
-    /// RCPT, in a transaction whose MAIL was sent at `sent`.
-    void tried(Item& item, Link& link, Instant sent);
+    /// RCPT.
+    void tried(Item& item, Link& link, const Way& way);
     /// The index of the new acceptance, for answer_read().
     struct Sent {
         Instant at;  // its MAIL
@@ -129,6 +135,8 @@ class Book {
     std::string name(const Item& item) const;
 
     World& world_;
+    OrderBook orders_;
+    Traffic traffic_;
     std::vector<JobBook> jobs_;
     std::unordered_map<uint64_t, size_t> by_id_;
     // By seq. A commit that failed leaves a gap for ever.

@@ -23,6 +23,9 @@ namespace sim {
     X(new_route, "new route")                     /* a domain moves to other hosts */             \
     X(clock_forwards, "clock set forwards")       /* by a day at most */                          \
     X(clock_backwards, "clock set backwards")                                                     \
+    X(suspension, "suspension")                   /* an operator holds mail back for a while */   \
+    X(detour, "detour")                           /* or sends it another way */                   \
+    X(cancellation, "cancellation")                                                               \
     /* of the storage and the DNS */                                                              \
     X(disk_operation, "disk operation")           /* writes and syncs that one of these failed */ \
     X(slow_disk, "slow disk")                                                                     \

@@ -31,20 +31,24 @@ TEST_P(Mutant, IsFoundWithinItsSeeds) {
 
 INSTANTIATE_TEST_SUITE_P(
     Planted, Mutant,
-    ::testing::Values(Planted{"acknowledges before the sync", 100},
-                      Planted{"answers without a commit", 20},
-                      Planted{"commits half a group", 20, Weather::moody},
-                      Planted{"drops an event", 20}, Planted{"forgets the row of a deferral", 20},
-                      Planted{"leaves the row of what has ended", 20},
-                      Planted{"ignores the expiry", 20}, Planted{"one connection too many", 20},
-                      Planted{"forgets a loan", 20}, Planted{"forgets what is left on disk", 100},
-                      Planted{"doubles a retry", 20}, Planted{"sends before it is due", 20},
-                      Planted{"takes 4yz for a success", 20},
-                      Planted{"loses the due time of a deferral", 20},
-                      Planted{"gives one recipient another's answer", 20},
-                      Planted{"follows a clock that is set at once", 100},
-                      Planted{"sends in the clear what demands TLS", 100},
-                      Planted{"forgets a connection that it closes", 20}));
+    ::testing::Values(
+        Planted{"acknowledges before the sync", 100}, Planted{"answers without a commit", 20},
+        Planted{"commits half a group", 20, Weather::moody}, Planted{"drops an event", 20},
+        Planted{"forgets the row of a deferral", 20},
+        Planted{"leaves the row of what has ended", 20}, Planted{"ignores the expiry", 20},
+        Planted{"one connection too many", 20}, Planted{"forgets a loan", 20},
+        Planted{"forgets what is left on disk", 100}, Planted{"doubles a retry", 20},
+        Planted{"sends before it is due", 20}, Planted{"takes 4yz for a success", 20},
+        Planted{"loses the due time of a deferral", 20},
+        Planted{"gives one recipient another's answer", 20},
+        Planted{"follows a clock that is set at once", 100},
+        Planted{"sends in the clear what demands TLS", 100},
+        Planted{"forgets a connection that it closes", 20},
+        Planted{"sends on what is suspended", 100}, Planted{"lets a suspended source go on", 100},
+        Planted{"sends on what is cancelled", 100}, Planted{"forgets orders when it ends", 200},
+        Planted{"leads nobody away", 100}, Planted{"two mails in place of one", 100},
+        Planted{"opens connections too fast", 200},
+        Planted{"one mail too many on a connection", 20}, Planted{"one recipient too many", 20}));
 
 }  // namespace
 }  // namespace sim

@@ -106,6 +106,44 @@ MUTATIONS = {
         "    open_streams_.erase(listed);\n"
         "    if (!{on}) connection.stream->close();\n"
         "    else (void)connection.stream.release();")],
+    "sends on what is suspended": [(
+        "engine/delivery/orders.cc",
+        "if (order->holds() || !led) return true;",
+        "if ((order->holds() || !led) && !{on}) return true;")],
+    "lets a suspended source go on": [(
+        "engine/delivery/suspensions.cc",
+        "return one.reach.source && *one.reach.source == source;",
+        "return !{on} && one.reach.source && *one.reach.source == source;")],
+    "sends on what is cancelled": [(
+        "engine/delivery/orders.cc",
+        "return cancellations_->of(*terms.queue, terms.delivery) != nullptr;",
+        "return !{on} && cancellations_->of(*terms.queue, terms.delivery) != nullptr;")],
+    "forgets orders when it ends": [(
+        "engine/delivery/orders.cc",
+        "co_await parts_.worker.run([&] { kept = parts_.store.put_notes(kind, {&note, 1}); });",
+        "if (!{on}) co_await parts_.worker.run([&] { kept = parts_.store.put_notes(kind, {&note, 1}); });")],
+    "leads nobody away": [(
+        "engine/delivery/home_orders.cc",
+        "const Domain way{.route = parts_.orders.suspensions().route_of(order)};",
+        "const Domain* usual = {on} ? &domains_[target.info->domain] : nullptr;\n"
+        "    const Domain way{.route = usual && usual->route ? usual->route\n"
+        "                                                : parts_.orders.suspensions().route_of(order)};")],
+    "two mails in place of one": [(
+        "engine/delivery/path.cc",
+        "if (limits.rate_per_second > 0) rate = std::min(rate, limits.rate_per_second);",
+        "if (limits.rate_per_second > 0) rate = std::min(rate, limits.rate_per_second * ({on} ? 2 : 1));")],
+    "opens connections too fast": [(
+        "engine/delivery/path.cc",
+        "return last_connection + gap_at(limits.connection_rate_per_second);",
+        "return last_connection + gap_at(limits.connection_rate_per_second * ({on} ? 3 : 1));")],
+    "one mail too many on a connection": [(
+        "engine/smtp/window.cc",
+        "return max > 0 && begun_ >= max;",
+        "return max > 0 && begun_ >= max + ({on} ? 1 : 0);")],
+    "one recipient too many": [(
+        "engine/delivery/site_sending.cc",
+        "while (loans.size() < most) {",
+        "while (loans.size() < most + ({on} ? 1 : 0)) {")],
     "takes 4yz for a success": [(
         "engine/smtp/transaction.cc",
         "    if (says_yes(reply)) {\n        if (accepted_ == 0",

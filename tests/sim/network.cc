@@ -12,8 +12,9 @@ namespace sim {
 using engine::Op;
 
 namespace {
-constexpr double split = 0.3;  // of what is sent or read: it goes in pieces
-}
+constexpr double split = 0.3;           // of what is sent or read: it goes in pieces
+constexpr size_t chunks_per_send = 64;  // of the engine's TcpStream; a write of more is several
+}  // namespace
 
 // --- the peer's side
 
@@ -90,7 +91,8 @@ void Link::send(Op& op) {
     if (end_ == End::reset) return owner_.complete(op, -ECONNRESET);
     CHECK(sender_ == nullptr, "two sends on one socket");
     sender_ = &op;
-    if (!write_goes_on_) write_began_ = network_.world_.now();
+    if (!write_goes_on_) write_.at = network_.world_.now();
+    if (!may_go_on_) write_.begun = network_.world_.now();
     serve_waiters();
 }
 
@@ -166,12 +168,13 @@ void Link::serve_waiters() {
         if (!network_.calm_ && world.strikes(Fault::short_write, split))
             size = 1 + world.draw(size);
         write_goes_on_ = size < bytes.size();
+        may_go_on_ = write_goes_on_ || op.chunks.size() >= chunks_per_send;
         bytes.resize(size);
         in_flight_ += size;
         network_.bytes_ += size;
         owner_.complete(op, static_cast<int>(size));
         peer_->leaving(bytes);
-        const Instant sent = write_began_;
+        const Peer::Sent sent = write_;
         while (!bytes.empty()) {
             size_t piece = bytes.size();
             if (!network_.calm_ && world.chance(split)) piece = 1 + world.draw(piece);
@@ -192,9 +195,9 @@ Network::~Network() {
         if (const auto link = weak.lock()) link->peer_.reset();
 }
 
-engine::Result<int> Network::open(Reactor& reactor) {
+engine::Result<int> Network::open(Reactor& reactor, std::string source) {
     const int fd = ++last_fd_;
-    const std::shared_ptr<Link> link(new Link(*this, reactor, fd));
+    const std::shared_ptr<Link> link(new Link(*this, reactor, fd, std::move(source)));
     links_.emplace(fd, link);
     all_.push_back(link);
     return fd;
@@ -205,9 +208,9 @@ engine::Result<engine::SocketAddress> Network::peer_of(int fd) const {
 }
 
 void Network::count(Link& link, int by) {
-    size_t& count = counts_[link.host_];
+    size_t& count = counts_[{link.host_, link.source_}];
     count += static_cast<size_t>(by);
-    if (by > 0 && on_connections_) on_connections_(link.host_, count);
+    if (by > 0 && on_connections_) on_connections_(link.host_, link.source_, count);
 }
 
 void Network::close(int fd) {

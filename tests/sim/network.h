@@ -26,9 +26,13 @@ class Peer {
     virtual void connected() = 0;
     /// The engine gives them to its kernel; they arrive later, or never.
     virtual void leaving(std::string_view bytes) = 0;
-    /// `sent`: when the engine began to give the last of them to its kernel, which may have taken
-    /// them much later.
-    virtual void bytes(std::string bytes, Instant sent) = 0;
+    /// When the engine began to give the last of them to its kernel, which may have taken them much
+    /// later.
+    struct Sent {
+        Instant at;
+        Instant begun;  // what they may be the end of, when it is longer than the kernel takes
+    };
+    virtual void bytes(std::string bytes, Sent sent) = 0;
     virtual void ended() = 0;  // the engine closed its side, or reset the connection
 };
 
@@ -46,14 +50,15 @@ class Link : public std::enable_shared_from_this<Link> {
     void pause_until(Instant when) { paused_until_ = std::max(paused_until_, when); }
 
     int fd() const { return fd_; }
+    const std::string& source() const { return source_; }  // the engine's own address, if it said
     /// The engine has not closed it.
     bool open_here() const { return !closed_here_; }
     Instant closed_at() const { return closed_at_; }
 
   private:
     friend Network;
-    Link(Network& network, Reactor& reactor, int fd)
-        : network_(network), owner_(reactor), fd_(fd) {}
+    Link(Network& network, Reactor& reactor, int fd, std::string source)
+        : network_(network), owner_(reactor), fd_(fd), source_(std::move(source)) {}
 
     struct Watch {
         uint64_t upto;
@@ -65,7 +70,7 @@ class Link : public std::enable_shared_from_this<Link> {
     void send(engine::Op& op);
     struct Arrival {
         std::string bytes;  // empty: the end
-        Instant sent;
+        Peer::Sent sent;
     };
     void arrive(Arrival arrival);
     void hand_over();
@@ -79,6 +84,7 @@ class Link : public std::enable_shared_from_this<Link> {
     Network& network_;
     Reactor& owner_;
     const int fd_;
+    const std::string source_;
     std::string host_;
     engine::SocketAddress address_;
     std::shared_ptr<Peer> peer_;
@@ -91,8 +97,8 @@ class Link : public std::enable_shared_from_this<Link> {
     Instant last_up_{}, last_down_{};  // arrivals, so that bytes do not overtake each other
     Instant paused_until_{};
     std::deque<Arrival> arrived_;  // with the peer's kernel
-    Instant write_began_{};        // of the engine's; it may take several sends
-    bool write_goes_on_ = false;
+    Peer::Sent write_{};           // of the engine's; it may take several sends
+    bool write_goes_on_ = false, may_go_on_ = false;
     size_t in_flight_ = 0;  // sent, and not taken by the peer
     size_t window_ = 65536;
     std::string inbox_;
@@ -120,7 +126,8 @@ class Network {
     Network(World& world, Listener listener);
     ~Network();
 
-    engine::Result<int> open(Reactor& reactor);
+    /// `source`: the address that it is bound to; empty: none.
+    engine::Result<int> open(Reactor& reactor, std::string source);
     engine::Result<engine::SocketAddress> peer_of(int fd) const;
     void close(int fd);
     void submit(Reactor& reactor, engine::Op& op);
@@ -129,10 +136,10 @@ class Network {
     /// The process died: its kernel ends all its connections.
     void crash(Reactor& reactor);
 
-    /// Called with the group of each new connection and how many it has now.
-    void on_connections(std::function<void(const std::string& group, size_t count)> look) {
-        on_connections_ = std::move(look);
-    }
+    /// Called with the group and source of each new connection and how many these have now.
+    using Look =
+        std::function<void(const std::string& group, const std::string& source, size_t count)>;
+    void on_connections(Look look) { on_connections_ = std::move(look); }
     size_t open_sockets(const Reactor& reactor) const;
     uint64_t connections() const { return connections_; }
     uint64_t bytes() const { return bytes_; }
@@ -147,8 +154,8 @@ class Network {
     Listener listener_;
     std::map<int, std::shared_ptr<Link>> links_;
     std::vector<std::weak_ptr<Link>> all_;  // a link and its peer hold each other until the end
-    std::map<std::string, size_t> counts_;
-    std::function<void(const std::string&, size_t)> on_connections_;
+    std::map<std::pair<std::string, std::string>, size_t> counts_;
+    Look on_connections_;
     int last_fd_ = 2;
     bool calm_ = false;
     uint64_t connections_ = 0, bytes_ = 0;

@@ -47,6 +47,8 @@ struct Node::Shard final : engine::Source {
     bool pending() const override { return !todo.empty(); }
 
     Task<> submit(const JobPlan* plan);
+    Task<> give(Order order);
+    Task<> lift();
     Task<> end(Nanoseconds patience) {
         co_await delivery.drain(reactor.now() + patience);
         co_await submissions.join();
@@ -79,7 +81,7 @@ Task<> Node::Shard::submit(const JobPlan* plan) {
     open->job = {.id = intake.new_job_id(),
                  .tenant = record.tenant,
                  .campaign = plan->campaign,
-                 .pool = "default",
+                 .pool = plan->pool,
                  .klass = plan->klass,
                  .sender = plan->sender,
                  .created = intake.now()};
@@ -113,6 +115,31 @@ Task<> Node::Shard::submit(const JobPlan* plan) {
     }
 }
 
+Task<> Node::Shard::give(Order order) {
+    OrderBook& book = node.parts_.book.orders();
+    const size_t number = book.call(order);
+    bool good = false;
+    if (order.kind == Order::Kind::cancel) {
+        good = (co_await delivery.orders().cancel(order.reach, "simulated")).has_value();
+    } else {
+        engine::Suspension suspension{
+            .reach = order.reach, .reason = "simulated", .until = order.until};
+        if (order.kind == Order::Kind::lead_away)
+            suspension.route.push_back(fmt::format("{}.test", OrderBook::relay));
+        good = (co_await delivery.orders().suspend(std::move(suspension))).has_value();
+    }
+    node.parts_.world.trace("order {} {}", number, good ? "stands" : "was not taken");
+    if (good) book.stands(number);
+}
+
+Task<> Node::Shard::lift() {
+    node.parts_.book.orders().lift_all();
+    std::vector<engine::OrderId> ids;
+    for (const engine::Suspension& one : delivery.orders().suspensions().list())
+        ids.push_back(one.id);
+    for (const engine::OrderId one : ids) co_await delivery.orders().resume(one);
+}
+
 Node::Node(NodeParts parts, Queues queues)
     : parts_(std::move(parts)), directory_(parts_.plan.shards), exchange_(parts_.plan.shards, 16) {
     for (engine::ShardId id = 0; id < parts_.plan.shards; ++id)
@@ -129,6 +156,16 @@ Node::~Node() = default;
 void Node::submit(size_t shard, const JobPlan& job) {
     Shard& at = *shards_[shard % shards_.size()];
     at.todo.emplace_back([&at, &job] { at.submissions.spawn(at.submit(&job)); });
+}
+
+void Node::give(size_t shard, Order order) {
+    Shard& at = *shards_[shard % shards_.size()];
+    at.todo.emplace_back([&at, order = std::move(order)] { at.submissions.spawn(at.give(order)); });
+}
+
+void Node::lift_suspensions() {
+    Shard& at = *shards_.front();
+    at.todo.emplace_back([&at] { at.submissions.spawn(at.lift()); });
 }
 
 void Node::drain(Nanoseconds patience) {

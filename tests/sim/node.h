@@ -36,6 +36,10 @@ class Node {
 
     /// Gives the job to the intake of that shard, part by part.
     void submit(size_t shard, const JobPlan& job);
+    /// As an operator does it, at the shard that is asked.
+    void give(size_t shard, Order order);
+    void lift_suspensions();
+
     /// Ends in order; drained() says when.
     void drain(Nanoseconds patience);
     bool draining() const { return draining_; }

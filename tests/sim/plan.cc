@@ -1,6 +1,9 @@
 #include "tests/sim/plan.h"
 
+#include <algorithm>
+
 #include "engine/delivery/shard_intake.h"
+#include "engine/dns/site.h"
 
 namespace sim {
 
@@ -10,6 +13,15 @@ using std::chrono::milliseconds;
 
 constexpr size_t moody_deliveries = 2000;
 
+/// Two addresses, named by themselves, and a pool that has only one of them.
+void draw_sources(engine::Settings& settings) {
+    settings.sources.clear();
+    for (const char* ip : {"10.255.0.1", "10.255.0.2"})
+        settings.sources.push_back(
+            {.name = ip, .address = engine::SocketAddress::from_ip(ip, 0), .ehlo = {}});
+    settings.pools = {{"default", {0, 1}}, {"second", {1}}};
+}
+
 std::shared_ptr<engine::Settings> draw_settings(World& world) {
     auto settings = std::make_shared<engine::Settings>();
     settings->node_name = "out.sender.test";
@@ -18,6 +30,10 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
     settings->limits.messages_per_connection =
         world.chance(0.5) ? static_cast<uint32_t>(1 + world.draw(5)) : 100;
     settings->limits.rate_per_second = world.chance(0.2) ? 5 : 0;
+    settings->limits.connection_rate_per_second = world.chance(0.1) ? 10 : 0;
+    if (world.chance(0.2))
+        settings->limits.recipients_per_transaction = static_cast<uint32_t>(1 + world.draw(10));
+    if (world.chance(0.3)) draw_sources(*settings);
     using enum engine::TlsPolicy;
     settings->limits.tls = std::array{none,          none,          none,          opportunistic,
                                       opportunistic, opportunistic, opportunistic, opportunistic,
@@ -50,31 +66,49 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
     return settings;
 }
 
+engine::LimitLayer draw_limits(World& world) {
+    engine::LimitLayer limits{.connections = static_cast<uint32_t>(1 + world.draw(6))};
+    if (world.chance(0.2)) limits.rate_per_second = 5 + static_cast<double>(world.draw(10));
+    if (world.chance(0.2)) limits.messages_per_connection = 1 + world.draw(3);
+    return limits;
+}
+
+void draw_host(Plan& plan, World& world, Book& book, Weather weather, Host::Names names,
+               const std::string& ip) {
+    const std::string name = names.host;
+    plan.hosts.push_back(std::make_unique<Host>(world, book, std::move(names), draw_manners(world),
+                                                plan.settings->limits.tls));
+    if (weather == Weather::calm) plan.hosts.back()->heal();
+    plan.by_ip[ip] = plan.hosts.back().get();
+    plan.zone.address(name, ip, plan.ttl);
+}
+
 void draw_hosts(Plan& plan, World& world, Book& book, Weather weather) {
     const size_t sites = 1 + world.draw(4);
     for (size_t site = 0; site < sites; ++site) {
         const std::string group = fmt::format("site{}", site);
-        plan.limits[group] = plan.settings->limits.connections;
+        std::vector<engine::MxHost> names;
+        for (size_t left = 1 + world.draw(2); left > 0; --left)
+            names.push_back({.name = fmt::format("mx{}.{}.test", names.size(), group)});
+        plan.site_names.push_back(engine::site_name(names, plan.settings->port));
         plan.sites.emplace_back();
-        const size_t hosts = 1 + world.draw(2);
-        for (size_t host = 0; host < hosts; ++host) {
-            const std::string name = fmt::format("mx{}.{}.test", host, group);
-            const std::string ip = fmt::format("10.{}.{}.1", site, host);
-            Manners manners = draw_manners(world);
-            plan.hosts.push_back(std::make_unique<Host>(world, book, name, group, manners,
-                                                        plan.settings->limits.tls));
-            if (weather == Weather::calm) plan.hosts.back()->heal();
+        for (size_t host = 0; host < names.size(); ++host) {
+            draw_host(plan, world, book, weather, {names[host].name, group, plan.site_names.back()},
+                      fmt::format("10.{}.{}.1", site, host));
             plan.sites.back().push_back(plan.hosts.back().get());
-            plan.by_ip[ip] = plan.hosts.back().get();
-            plan.zone.address(name, ip, plan.ttl);
         }
         // Half of the groups have limits of their own.
-        if (world.chance(0.5)) continue;
-        const auto connections = static_cast<uint32_t>(1 + world.draw(6));
-        plan.settings->providers.push_back(
-            {group, {fmt::format(".{}.test", group)}, {.connections = connections}});
-        plan.limits[group] = connections;
+        engine::Limits limits = plan.settings->limits;
+        if (world.chance(0.5)) {
+            const engine::LimitLayer own = draw_limits(world);
+            own.lie_on(limits);
+            plan.settings->providers.push_back({group, {fmt::format(".{}.test", group)}, own});
+        }
+        book.traffic().limit(group, limits);
     }
+    const std::string relay = OrderBook::relay;
+    draw_host(plan, world, book, weather, {relay + ".test", relay, ""}, "10.99.0.1");
+    book.traffic().limit(relay, plan.settings->limits);
 }
 
 void draw_domains(Plan& plan, World& world) {
@@ -116,8 +150,10 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t re
     JobPlan job;
     JobBook record;
     record.tenant = fmt::format("t{}", world.draw(3));
-    job.campaign = world.chance(0.5) ? fmt::format("c{}", world.draw(2)) : "";
-    job.klass = world.chance(0.4) ? storage::Class::transactional : storage::Class::bulk;
+    record.campaign = job.campaign = world.chance(0.5) ? fmt::format("c{}", world.draw(2)) : "";
+    record.klass = job.klass =
+        world.chance(0.4) ? storage::Class::transactional : storage::Class::bulk;
+    job.pool = plan.settings->pools[world.draw(plan.settings->pools.size())].name;
     job.templated = world.chance(0.5);
     job.at = Nanoseconds(static_cast<int64_t>(world.draw(static_cast<uint64_t>(until.count()))));
     record.expires_in = milliseconds(world.chance(0.3) ? 5'000 + world.draw(60'000)
@@ -133,6 +169,7 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t re
         Item item;
         item.index = i;
         item.tenant = record.tenant;
+        item.domain = domain;
         item.queue = engine::queue_id({record.tenant, job.campaign, job.klass, domain});
         item.refused = domain == "null.test" || domain == "nowhere.test";
         record.items.push_back(std::move(item));
@@ -170,11 +207,20 @@ void draw_troubles(Plan& plan, World& world) {
     some(Fault::host_down, 2);
     some(Fault::dns_down, 1);
     some(Fault::new_route, 2);
+    if (world.chance(0.5)) some(Fault::suspension, 4);
+    if (world.chance(0.3)) some(Fault::detour, 2);
+    if (world.chance(0.5)) some(Fault::cancellation, 4);
     if (world.chance(0.3)) some(Fault::clock_forwards, 1);
     if (world.chance(0.3)) some(Fault::clock_backwards, 1);
 }
 
 }  // namespace
+
+bool Plan::clock_is_set() const {
+    return std::ranges::any_of(troubles, [](const Trouble& trouble) {
+        return trouble.kind == Fault::clock_forwards || trouble.kind == Fault::clock_backwards;
+    });
+}
 
 Plan draw_plan(World& world, Book& book, Weather weather) {
     Plan plan;

@@ -17,7 +17,7 @@ namespace sim {
 
 struct JobPlan {
     size_t number = 0;  // in the book
-    std::string sender, campaign;
+    std::string sender, campaign, pool;
     storage::Class klass = storage::Class::bulk;
     std::string message;  // raw
     bool templated = false;
@@ -35,9 +35,9 @@ struct Trouble {
 struct Plan {
     engine::ShardId shards = 1;
     std::shared_ptr<engine::Settings> settings;
-    std::map<std::string, size_t> limits;  // connections, by group of hosts
     std::vector<std::unique_ptr<Host>> hosts;
-    std::vector<std::vector<Host*>> sites;
+    std::vector<std::vector<Host*>> sites;  // where domains are; not the relay
+    std::vector<std::string> site_names;
     std::map<std::string, Host*> by_ip;
     std::vector<std::string> domains;
     Zone zone;
@@ -45,6 +45,7 @@ struct Plan {
     std::vector<Trouble> troubles;
     Nanoseconds heal_at{};
     uint32_t ttl = 60;
+    bool clock_is_set() const;
 };
 
 /// `calm`: nothing goes wrong from the beginning. `moody`: receivers do as they like and many more

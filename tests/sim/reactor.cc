@@ -29,8 +29,8 @@ Reactor::~Reactor() {
     CHECK(pending_.empty() && ready_.empty(), "a reactor died while tasks wait for it");
 }
 
-engine::Result<int> Reactor::open_socket(int, const engine::SocketAddress*) {
-    return network_.open(*this);
+engine::Result<int> Reactor::open_socket(int, const engine::SocketAddress* bind_to) {
+    return network_.open(*this, bind_to != nullptr ? bind_to->ip() : std::string());
 }
 engine::Result<int> Reactor::listen_on(const engine::SocketAddress&, int) {
     return engine::failure(engine::Errc::system, "the simulation has no listeners");

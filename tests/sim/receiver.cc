@@ -118,7 +118,7 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         if (!trusted_) lied_to_what_comes();
     }
 
-    void bytes(std::string bytes, Instant sent) override {
+    void bytes(std::string bytes, Sent sent) override {
         if (gone_) return;
         if (shakes_badly_) return shake_badly();
         if (tls_ && !decrypt(bytes)) return leave(&Link::reset);
@@ -273,7 +273,8 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         // When the engine sent the first octet of this line, or a little before.
         const uint64_t at = taken_in_ - input_.size();
         while (!sent_.empty() && sent_.front().first <= at) sent_.pop_front();
-        const Instant sent = sent_.empty() ? host_.world_.now() : sent_.front().second;
+        const Sent sent =
+            sent_.empty() ? Sent{host_.world_.now(), host_.world_.now()} : sent_.front().second;
         const std::string line = take(end + 2);
         if (trouble()) return;
         command(std::string_view(line).substr(0, end), sent);
@@ -306,8 +307,9 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         return false;
     }
 
-    void command(std::string_view line, Instant sent) {
+    void command(std::string_view line, Sent sent) {
         const std::string word = upper(line.substr(0, line.find_first_of(" :")));
+        if (word != "MAIL") reset_begun_.reset();
         host_.world_.trace("{} < {}", host_.name_, line);
         if (word == "EHLO" || word == "HELO") {
             clear();
@@ -325,6 +327,7 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         if (word == "BDAT") return begin_chunk(line);
         if (word == "RSET" || word == "NOOP") {
             if (word == "RSET") clear();
+            if (word == "RSET") reset_begun_ = sent.begun;
             return say("250 2.0.0 ok");
         }
         if (word == "STARTTLS" && !tls_) return start_tls();
@@ -342,11 +345,14 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         content_.clear();
     }
 
-    void mail(std::string_view line, Instant sent) {
+    void mail(std::string_view line, Sent sent) {
         came(senders_coming_, between_brackets(line));
         if (host_.policy_ >= engine::TlsPolicy::required && !tls_up_)
             host_.world_.fail("what demands TLS goes by TLS", std::string(line));
-        mail_sent_ = sent;
+        mail_sent_ = sent.at;
+        mail_begun_ = std::exchange(reset_begun_, std::nullopt).value_or(sent.begun);
+        host_.book_.traffic().mail({host_.group_, link_->source(), boot_, ++mails_, sent.at});
+        recipients_asked_ = 0;
         if (has_sender_) return say("503 5.5.1 nested MAIL");
         sender_ = between_brackets(line);
         if (manners().messages_max > 0 && messages_ >= manners().messages_max) {
@@ -368,7 +374,9 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
             host_.world_.fail("only our recipients are tried", std::string(line));
             return say("550 5.1.1 whose?");
         }
-        host_.book_.tried(*item, *link_, mail_sent_);
+        host_.book_.tried(*item, *link_,
+                          {host_.group_, host_.site_, link_->source(), mail_sent_, mail_begun_});
+        host_.book_.traffic().recipient(host_.group_, ++recipients_asked_);
         came(coming_, item);
         asked_.push_back(item);
         if (!trusted_) item->lied_to = item->refused = true;
@@ -505,16 +513,18 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
     const uint32_t boot_ = host_.book_.boot();  // of the node that speaks; it may be gone since
     std::string input_;
     uint64_t taken_in_ = 0;
-    std::deque<std::pair<uint64_t, Instant>> sent_;  // up to which octet: when
+    std::deque<std::pair<uint64_t, Sent>> sent_;  // up to which octet: when
     bool busy_ = false, gone_ = false, silent_ = false, trusted_ = true;
-    uint32_t messages_ = 0;
+    uint32_t messages_ = 0, mails_ = 0;  // begun, asked for
+    size_t recipients_asked_ = 0;        // since the last MAIL
     bool has_sender_ = false;
     std::string sender_;
-    Instant mail_sent_{};
-    std::vector<Item*> recipients_;  // that were accepted
-    std::vector<Item*> asked_;       // named since the last MAIL
-    std::string leaving_;            // a line of the engine's that is not whole yet
-    std::deque<Item*> coming_;       // named by what is on its way
+    Instant mail_sent_{}, mail_begun_{};
+    std::optional<Instant> reset_begun_;  // and nothing but MAIL since
+    std::vector<Item*> recipients_;       // that were accepted
+    std::vector<Item*> asked_;            // named since the last MAIL
+    std::string leaving_;                 // a line of the engine's that is not whole yet
+    std::deque<Item*> coming_;            // named by what is on its way
     std::deque<std::string> senders_coming_;
     bool in_data_ = false;
     std::optional<size_t> chunk_left_;
@@ -528,12 +538,12 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
     std::string content_;
 };
 
-Host::Host(World& world, Book& book, std::string name, std::string group, Manners manners,
-           engine::TlsPolicy policy)
+Host::Host(World& world, Book& book, Names names, Manners manners, engine::TlsPolicy policy)
     : world_(world),
       book_(book),
-      name_(std::move(name)),
-      group_(std::move(group)),
+      name_(std::move(names.host)),
+      group_(std::move(names.group)),
+      site_(std::move(names.site)),
       manners_(manners),
       policy_(policy),
       salt_(world.new_seed()) {}

@@ -45,8 +45,10 @@ Manners draw_manners(World& world);
 
 class Host {
   public:
-    Host(World& world, Book& book, std::string name, std::string group, Manners manners,
-         engine::TlsPolicy policy);
+    struct Names {
+        std::string host, group, site;
+    };
+    Host(World& world, Book& book, Names names, Manners manners, engine::TlsPolicy policy);
 
     Answer connect(std::shared_ptr<Link> link);
     void heal();  // from now on it does its best; who is unknown stays unknown
@@ -60,7 +62,7 @@ class Host {
 
     World& world_;
     Book& book_;
-    std::string name_, group_;
+    std::string name_, group_, site_;
     Manners manners_;
     const engine::TlsPolicy policy_;  // of whoever comes
     bool down_ = false;

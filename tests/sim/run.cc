@@ -41,11 +41,10 @@ class Run {
           }) {
         current = &world_;
         if (options.print) world_.print_all();
-        network_.on_connections([this](const std::string& group, size_t count) {
-            if (count > plan_.limits[group])
-                world_.fail("a site's limit of connections",
-                            fmt::format("{} has {} of {}", group, count, plan_.limits[group]));
-        });
+        network_.on_connections(
+            [this](const std::string& group, const std::string& source, size_t count) {
+                book_.traffic().connected(group, source, count);
+            });
     }
 
     ~Run() { current = nullptr; }
@@ -69,6 +68,9 @@ class Run {
     bool after_work();
     /// A node that ends while its disk takes nothing cannot record what it knows.
     bool outcomes_lost() const { return storage_broke_ || disk_.faults() > faults_at_boot_; }
+    engine::Reach draw_reach(Fault kind);
+    void order(const Trouble& trouble, Nanoseconds length);
+    void lift_suspensions();
     void watch_store();
     void heal();
     Instant finish_by() const;
@@ -245,6 +247,10 @@ void Run::make(const Trouble& trouble) {
                 std::chrono::floor<std::chrono::milliseconds>(world_.some_time(1s, 24h));
             return world_.jump(trouble.kind == Fault::clock_forwards ? by : -by);
         }
+        case Fault::suspension:
+        case Fault::detour:
+        case Fault::cancellation:
+            return order(trouble, length);
         case Fault::new_route: {
             std::vector<std::string> names;
             for (const Host* host : plan_.sites[trouble.choice % plan_.sites.size()])
@@ -255,6 +261,74 @@ void Run::make(const Trouble& trouble) {
         default:
             CHECK(false, "a trouble that nobody can make");
     }
+}
+
+/// What an order is about: mail of a job of the plan, or some of it.
+engine::Reach Run::draw_reach(Fault kind) {
+    const JobPlan& job = plan_.jobs[world_.draw(plan_.jobs.size())];
+    const JobBook& record = book_.job(job.number);
+    engine::Reach reach;
+    const auto& providers = plan_.settings->providers;
+    const bool of_deliveries = kind == Fault::cancellation;
+    const auto& sources = plan_.settings->sources;
+    // A source may rest; no mail of it can be led away.
+    if (kind == Fault::suspension && sources.size() > 1 && world_.chance(0.4)) {
+        reach.source = sources[world_.draw(sources.size())].name;
+        return reach;
+    }
+    switch (world_.draw(6)) {
+        case 0:
+            reach.tenant = record.tenant;
+            break;
+        case 1:
+            reach.tenant = record.tenant;
+            reach.campaign = record.campaign;
+            break;
+        case 2:
+            reach.klass = record.klass;
+            break;
+        case 3:
+            reach.domain = job.domains.front();
+            break;
+        case 4:
+            if (of_deliveries)
+                reach.recipient = engine::mailbox_key(record.items.front().address);
+            else if (!providers.empty())
+                reach.provider = providers[world_.draw(providers.size())].name;
+            else
+                reach.domain = job.domains.back();
+            break;
+        default:
+            if (!of_deliveries)
+                reach.site = plan_.site_names[world_.draw(plan_.site_names.size())];
+            else if (record.id != storage::JobId{})
+                reach.job = record.id;
+            else
+                reach.domain = job.domains.back();
+    }
+    return reach;
+}
+
+void Run::order(const Trouble& trouble, Nanoseconds length) {
+    Order order{.kind = trouble.kind == Fault::suspension ? Order::Kind::suspend
+                        : trouble.kind == Fault::detour   ? Order::Kind::lead_away
+                                                          : Order::Kind::cancel,
+                .reach = draw_reach(trouble.kind)};
+    if (order.kind != Order::Kind::cancel) {
+        // Nobody outside knows when one ends by a clock that was set meanwhile.
+        if (!plan_.clock_is_set() && world_.chance(0.3))
+            order.until =
+                world_.engine_wall() + std::chrono::ceil<std::chrono::milliseconds>(length);
+        else
+            world_.after(length, [this] { lift_suspensions(); });
+    }
+    node_->give(world_.draw(64), std::move(order));
+}
+
+/// When all is well until everything has ended: the call may fail, or the node die over it.
+void Run::lift_suspensions() {
+    if (node_ && !node_->draining()) node_->lift_suspensions();
+    if (healed_ && !book_.all_ended()) world_.after(5s, [this] { lift_suspensions(); });
 }
 
 /// An operator sees now and then whether the store takes no writes any more, and starts it again.
@@ -275,6 +349,7 @@ void Run::heal() {
     if (world_.jumped() != 0ms) world_.jump(-world_.jumped());
     // So much mail at once may take the hosts longer than it has to live.
     if (options_.weather != Weather::moody) book_.healed(life_enough);
+    if (options_.weather == Weather::rough) lift_suspensions();
     if (node_ && !node_->draining() && storage_broke_) drain();
 }
 
@@ -390,6 +465,7 @@ RunResult Run::run() {
         // The store is opened once more: it holds what the last node left.
         if (!world_.failure()) handle_restart();
     }
+    book_.traffic().check_rates();
     RunResult result{.seed = options_.seed,
                      .failure = world_.failure(),
                      .trace_hash = world_.trace_hash(),

@@ -56,6 +56,7 @@ void add(Totals& sum, const Totals& one) {
     sum.deferred += one.deferred;
     sum.bounced += one.bounced;
     sum.expired += one.expired;
+    sum.cancelled += one.cancelled;
     sum.events += one.events;
 }
 
@@ -248,12 +249,14 @@ SeedsReport run_power_cuts(uint64_t seed, uint64_t first, uint64_t stride, unsig
 std::string SeedsReport::summary() const {
     return fmt::format(
         "{} seeds, {} failed: {:.1f} h simulated, {} steps, {} deliveries ({} delivered, {} "
-        "bounced, {} expired, {} deferrals), {} connections, {} restarts, {} in doubt, {} "
+        "bounced, {} expired, {} cancelled, {} deferrals), {} connections, {} restarts, {} in "
+        "doubt, {} "
         "duplicates "
         "at receivers; {}",
         seeds, failed.size(), std::chrono::duration<double, std::ratio<3600>>(simulated).count(),
-        steps, totals.deliveries, totals.delivered, totals.bounced, totals.expired, totals.deferred,
-        connections, restarts, totals.in_doubt, totals.duplicates, describe_faults());
+        steps, totals.deliveries, totals.delivered, totals.bounced, totals.expired,
+        totals.cancelled, totals.deferred, connections, restarts, totals.in_doubt,
+        totals.duplicates, describe_faults());
 }
 
 std::string SeedsReport::describe_faults() const {
