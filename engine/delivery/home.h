@@ -132,7 +132,7 @@ class Home {
         WallTime first_expiry = WallTime::max();
         bool whole = false;  // to the end of the queue; else only what is due, as nothing else can
                              // have expired
-        bool leftovers = false;  // cancelled ones that are lent, or still to be announced
+        bool leftovers = false;  // cancelled ones, whose ends are still to come or to be committed
     };
     /// A delivery to be ended, and why.
     struct Ended {

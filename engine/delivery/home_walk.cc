@@ -172,6 +172,9 @@ bool Home::take_visit(Visit& visit, std::vector<Ended>& over) {
             continue;
         }
         --walk.rows;
+        // Walked once more: the mark may go when their ends are on disk, and not while they are
+        // being written.
+        walk.leftovers |= one->order != OrderId{};
         std::optional<Waiting> waiting = queue.window.take(key);
         if (waiting)
             --waiting_;
