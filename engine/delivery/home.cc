@@ -498,7 +498,8 @@ void Home::stop_lending() {
 }
 
 Task<> Home::drained() {
-    while (!lent_.empty() && !storage_failed_) co_await drained_.wait();
+    // Also when the store takes nothing: sites of other shards still give back what they had.
+    while (!lent_.empty()) co_await drained_.wait();
     co_await scope_.join();
 }
 
