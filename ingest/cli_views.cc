@@ -28,6 +28,33 @@ void describe_events(CLI::App& app, Words& words, Run& run) {
         };
     });
 }
+
+void describe_trace(CLI::App& app, Words& words, Run& run) {
+    auto* trace_command = app.add_subcommand(
+        "trace", "What is said on connections to hosts, as it is said; secrets are left out");
+    TraceOptions& trace_words = words.trace;
+    trace_command->add_option("--domain", trace_words.domain, "With mail to this recipient domain");
+    trace_command->add_option("--tenant", trace_words.tenant, "With mail of this tenant");
+    trace_command->add_option("--host", trace_words.host,
+                              "To this mail host: its name, the end of it, or its address");
+    trace_command->add_option("--site", trace_words.site, "To this site, as events name it");
+    trace_command->add_option("--provider", trace_words.provider, "To this provider's hosts");
+    trace_command->add_option("--source", trace_words.source, "From this source");
+    trace_command->add_flag("--content", words.content,
+                            "Show the mails' text, too: 64 KiB of each");
+    trace_command->add_option("--count", trace_words.count, "End after so many lines");
+    trace_command->add_option("--for", trace_words.lasts, "End after this time, such as 30s");
+    add_client(*trace_command, words);
+    trace_command->callback([&] {
+        run = [&words] {
+            return with_client(words, [&](const ClientOptions& c) {
+                words.trace.client = c;
+                if (words.content) words.trace.content = TraceOptions::Content::shown;
+                return trace(words.trace);
+            });
+        };
+    });
+}
 }  // namespace
 
 void describe_views(CLI::App& app, Words& words, Run& run) {
@@ -94,6 +121,7 @@ void describe_views(CLI::App& app, Words& words, Run& run) {
     });
 
     describe_events(app, words, run);
+    describe_trace(app, words, run);
 }
 
 }  // namespace ingest

@@ -34,6 +34,8 @@ struct Words {
     TlsReportOptions tls_report;
     InDoubtOptions in_doubt;
     EventsOptions events;
+    TraceOptions trace;
+    bool content = false;
     CheckOptions check;
     SendOptions send;
     ClassifyOptions classify;

@@ -46,6 +46,17 @@ struct WhyOptions {
 /// The story of a delivery, what it waits for and what can be done about it.
 int why(const WhyOptions& options);
 
+/// Filters that are empty let everything through.
+struct TraceOptions {
+    ClientOptions client;
+    std::string domain, tenant, host, site, provider, source;
+    enum class Content : uint8_t { summed_up, shown };
+    Content content = Content::summed_up;
+    uint64_t count = 0;  // lines; 0: until interrupted
+    std::string lasts;   // "30s"; empty: likewise
+};
+int trace(const TraceOptions& options);
+
 struct SubmitOptions {
     ClientOptions client;
     std::string file;  // NDJSON; "-": standard input

@@ -7,6 +7,7 @@
 #include "ingest/client_error.h"
 #include "ingest/commands.h"
 #include "ingest/http_client.h"
+#include "ingest/line_splitter.h"
 #include "ingest/terminal.h"
 #include "ingest/units.h"
 
@@ -14,7 +15,6 @@ namespace ingest {
 
 namespace {
 using nlohmann::json;
-constexpr size_t line_bytes_max = 4 << 20;
 constexpr int page_events = 1000;
 
 std::string text_of(const json& event, const char* name) {
@@ -49,36 +49,15 @@ std::string readable(const json& event) {
     return line + "  " + coloured(text_of(event, "delivery"), Colour::faint);
 }
 
-/// Prints the lines of answers however they are cut.
-class Printer {
-  public:
-    explicit Printer(Output output) : output_(output) {}
-
-    void take(std::string_view piece) {
-        rest_ += piece;
-        size_t at = 0;
-        for (size_t end; (end = rest_.find('\n', at)) != std::string::npos; at = end + 1) {
-            line(std::string_view(rest_).substr(at, end - at));
-        }
-        rest_.erase(0, at);
-        if (rest_.size() > line_bytes_max) rest_.clear();  // no event of ours is so long
-        std::fflush(stdout);
+void print_event(std::string_view text, Output output) {
+    const json event = json::parse(text, nullptr, false);
+    if (!event.is_object()) return;
+    if (output == Output::json) {
+        fmt::print("{}\n", text);
+    } else {
+        fmt::print("{}\n", readable(event));
     }
-
-  private:
-    void line(std::string_view text) {
-        const json event = json::parse(text, nullptr, false);
-        if (!event.is_object()) return;
-        if (output_ == Output::json) {
-            fmt::print("{}\n", text);
-        } else {
-            fmt::print("{}\n", readable(event));
-        }
-    }
-
-    Output output_;
-    std::string rest_;
-};
+}
 
 std::string target(const EventsOptions& options, uint64_t after) {
     std::string text = fmt::format("/v1/events?after={}&limit={}", after, page_events);
@@ -116,11 +95,14 @@ int events(const EventsOptions& options) {
         if (!newest) return failed("events", newest.error());
         after = *newest;
     }
-    Printer printer(options.client.output);
+    LineSplitter lines([&](std::string_view text) { print_event(text, options.client.output); });
     while (true) {
         const auto reply = call({.server = options.client.server,
                                  .target = target(options, after),
-                                 .on_body = [&](std::string_view piece) { printer.take(piece); }});
+                                 .on_body = [&](std::string_view piece) {
+                                     lines.take(piece);
+                                     std::fflush(stdout);
+                                 }});
         if (!reply) return failed("events", reply.error());
         if (!reply->ok()) return failed("events", readable_errors(reply->status, reply->body));
         if (std::ferror(stdout)) return 1;  // whoever read us has gone

@@ -21,6 +21,7 @@
 #include "ingest/status_api.h"
 #include "ingest/suppressions_api.h"
 #include "ingest/tls_reports_api.h"
+#include "ingest/trace_api.h"
 #include "metrics/log.h"
 
 namespace ingest {
@@ -60,6 +61,7 @@ constexpr auto routes = std::to_array<Route>({
     {"GET", "/v1/sites", For::operators, get_sites},
     {"GET", "/v1/sites/*", For::operators, get_site},
     {"GET", "/v1/providers", For::operators, get_providers},
+    {"GET", "/v1/trace", For::operators, get_trace},
     {"GET", "/v1/config", For::operators, get_config},
     {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
     {"GET", "/v1/in-doubt", For::operators, get_in_doubt},

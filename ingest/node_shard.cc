@@ -379,6 +379,21 @@ struct ProvidersOf {
 
 }  // namespace
 
+Task<engine::TraceRead> NodeShard::trace(uint64_t viewer,
+                                         std::shared_ptr<const engine::TraceFilter> filter) {
+    engine::TraceRead sum{.seated = true};
+    for (NodeShard* shard : shared_.shards) {
+        auto one = co_await engine::call(post_, shard->post_, [shard, viewer, filter] {
+            return shard->delivery_.traces().read(viewer, filter);
+        });
+        sum.seated &= one.seated;
+        sum.left_out += one.left_out;
+        std::ranges::move(one.lines, std::back_inserter(sum.lines));
+    }
+    std::ranges::stable_sort(sum.lines, {}, &engine::TraceLine::at);
+    co_return sum;
+}
+
 Task<engine::QueueOverview> NodeShard::queues(engine::QueueQuestion question) {
     engine::QueueOverview sum;
     for (NodeShard* shard : shared_.shards) {

@@ -113,6 +113,8 @@ class NodeShard final : engine::Node {
     engine::Task<engine::QueueOverview> queues(engine::QueueQuestion question) override;
     engine::Task<engine::SiteOverview> sites(engine::SiteQuestion question) override;
     engine::Task<engine::ProviderOverview> providers() override;
+    engine::Task<engine::TraceRead> trace(
+        uint64_t viewer, std::shared_ptr<const engine::TraceFilter> filter) override;
     engine::Task<> accept_from(engine::Listener& listener, Door door);
     Arrival arrival(int fd, Door door);
     void take_connection(Arrival arrived);

@@ -11,6 +11,7 @@
 #include "ingest/client_error.h"
 #include "ingest/commands.h"
 #include "ingest/http_client.h"
+#include "ingest/line_splitter.h"
 #include "ingest/terminal.h"
 
 namespace ingest {
@@ -19,7 +20,6 @@ namespace {
 using nlohmann::json;
 using Steady = std::chrono::steady_clock;
 constexpr size_t piece_bytes = 256 << 10;
-constexpr size_t answer_line_bytes_max = 16 << 20;
 constexpr uint64_t shown_refusals_max = 20;
 
 /// A file or standard input, read piece by piece.
@@ -66,18 +66,7 @@ struct Tally {
     uint64_t accepted = 0, rejected = 0;
     bool whole = false;  // the total has come
     json total = json::object();
-    std::string rest;
     ProgressLine* progress = nullptr;
-
-    void take(std::string_view piece) {
-        rest += piece;
-        size_t at = 0;
-        for (size_t end; (end = rest.find('\n', at)) != std::string::npos; at = end + 1) {
-            line(std::string_view(rest).substr(at, end - at));
-        }
-        rest.erase(0, at);
-        if (rest.size() > answer_line_bytes_max) rest.clear();
-    }
 
     void line(std::string_view text) {
         const json answer = json::parse(text, nullptr, false);
@@ -141,6 +130,7 @@ int submit(const SubmitOptions& options) {
     };
     ProgressLine progress;
     Tally tally{.progress = &progress};
+    LineSplitter lines([&](std::string_view text) { tally.line(text); });
     const auto show = [&] {
         const double seconds = std::max(0.001, std::chrono::duration<double>(elapsed()).count());
         progress.show(
@@ -161,7 +151,7 @@ int submit(const SubmitOptions& options) {
                                  },
                              .on_body =
                                  [&](std::string_view piece) {
-                                     tally.take(piece);
+                                     lines.take(piece);
                                      show();
                                  }});
     progress.clear();
@@ -173,7 +163,7 @@ int submit(const SubmitOptions& options) {
     } else if (!reply) {
         failed("submit", reply.error());
     } else if (reply->body.contains("\"lines\":")) {  // refused line by line
-        tally.take(reply->body);
+        lines.take(reply->body);
         return print_result(tally, elapsed(), options.client.output);
     } else {
         failed("submit", readable_errors(reply->status, reply->body));

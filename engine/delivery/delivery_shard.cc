@@ -55,6 +55,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
           {parts_.reactor, parts_.post, parts_.storage_worker, parts_.store,
            [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; }},
           *parts_.settings),
+      traces_(parts_.reactor, parts_.post.self()),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
@@ -144,7 +145,8 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
         site = std::make_unique<Site>(
             SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, shares_,
                       parts_.settings, parts_.metrics,
-                      TlsParts{parts_.tls, tls_sessions_, parts_.signers}, parts_.in_doubt},
+                      TlsParts{parts_.tls, tls_sessions_, parts_.signers}, parts_.in_doubt,
+                      traces_},
             policy(), key.tls, pool, budget_of(key.site));
     }
     return *site;

@@ -22,6 +22,7 @@
 #include "engine/delivery/site.h"
 #include "engine/delivery/spool.h"
 #include "engine/delivery/tempo_memory.h"
+#include "engine/delivery/trace.h"
 #include "engine/dns/resolver.h"
 #include "engine/net/tls_sessions.h"
 #include "engine/policy/sts_policies.h"
@@ -71,6 +72,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     ShardIntake& intake() { return intake_; }
     Orders& orders() { return orders_; }
     ShardFeed& feed() { return feed_; }
+    TraceDesk& traces() { return traces_; }
     DeliveryStatus status() const;  // of this shard
     // For operators: of this shard, in slices.
     Task<QueueOverview> queues(QueueQuestion question);
@@ -136,6 +138,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     HostNotes host_notes_;
     TempoMemory tempos_;
     Shares shares_;
+    TraceDesk traces_;
     ShardFeed feed_;
     Spool spool_;
     ShardIntake intake_;

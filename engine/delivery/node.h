@@ -5,6 +5,7 @@
 
 #include "engine/delivery/in_doubt.h"
 #include "engine/delivery/overview.h"
+#include "engine/delivery/trace.h"
 #include "engine/reactor/task.h"
 
 namespace engine {
@@ -28,6 +29,9 @@ class Node {
     virtual Task<QueueOverview> queues(QueueQuestion question) = 0;
     virtual Task<SiteOverview> sites(SiteQuestion question) = 0;
     virtual Task<ProviderOverview> providers() = 0;
+    /// What was said on connections since the last time, of all shards in order of time. `viewer`:
+    /// any number of one's own; who does not come again within TraceDesk::forgotten_after is gone.
+    virtual Task<TraceRead> trace(uint64_t viewer, std::shared_ptr<const TraceFilter> filter) = 0;
 };
 
 }  // namespace engine

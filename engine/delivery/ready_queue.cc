@@ -60,6 +60,12 @@ void ReadyQueue::push_front(Loan loan) {
     loans.push_front(std::move(loan));
 }
 
+bool ReadyQueue::has(const std::function<bool(const storage::QueueInfo&)>& judge) const {
+    return std::ranges::any_of(flows_, [&](const auto& entry) {
+        return judge(*entry.second.flow->loans.front().terms().queue);
+    });
+}
+
 size_t ReadyQueue::held(const std::string& tenant) {
     size_t sum = 0;
     for (Tenants& side : sides_)

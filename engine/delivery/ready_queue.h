@@ -43,6 +43,9 @@ class ReadyQueue {
     /// Of what waits, everything of which `judge` says yes.
     std::vector<Loan> take_if(const std::function<bool(const Loan&)>& judge);
 
+    /// Whether something of such a queue waits.
+    bool has(const std::function<bool(const storage::QueueInfo&)>& judge) const;
+
     size_t size() const { return sizes_[0] + sizes_[1]; }  // that may be popped
     bool empty() const { return size() == 0; }
 

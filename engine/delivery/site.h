@@ -26,12 +26,14 @@
 
 namespace engine {
 
+class ConnectionTap;
 class HostMemory;
 class Letters;
 class Orders;
 class Session;
 class TlsContext;
 class TlsSessions;
+class TraceDesk;
 class Worker;
 struct Mail;
 struct Outcome;
@@ -55,6 +57,7 @@ struct SiteParts {
     metrics::Registry& metrics;
     TlsParts tls;
     storage::InDoubtJournal& in_doubt;
+    TraceDesk& traces;
 };
 
 class Site final : Guest {
@@ -121,6 +124,7 @@ class Site final : Guest {
         bool one_too_many = false;  // the host said so: it ends after what it has in hand
         std::string mx, ip, tls;
         ObservedTls tls_session;
+        std::unique_ptr<ConnectionTap> tap;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
     };

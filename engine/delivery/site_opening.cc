@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/delivery/connection_tap.h"
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/host_memory.h"
@@ -195,11 +196,24 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     attempt.started = parts_.reactor.wall();
     const Instant start = parts_.reactor.now();
     const SourceSettings& from = way->path->from;
+    auto connection = std::make_unique<Connection>();
+    connection->tap =
+        std::make_unique<ConnectionTap>(parts_.traces,
+                                        TracedConnection{.id = parts_.traces.next_connection(),
+                                                         .site = policy_.site,
+                                                         .provider = policy_.provider,
+                                                         .source = from.name,
+                                                         .mx = attempt.mx,
+                                                         .ip = attempt.ip},
+                                        ready_);
+    ConnectionTap& tap = *connection->tap;
+    if (tap.listens()) tap.note("connecting to " + endpoint.address.to_string());
     auto stream =
         co_await dial(parts_.reactor, endpoint.address, from.address ? &*from.address : nullptr,
                       start + timeouts.connect, &dials_);
     if (!stream) {
         attempt.verdict = verdict_of_dial(stream.error());
+        if (tap.listens()) tap.note(attempt.verdict.reply.text);
         co_return std::unexpected(std::move(attempt));
     }
     if (draining_) {
@@ -208,12 +222,14 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     }
     const Instant connected = parts_.reactor.now();
     connect_seconds_.observe(seconds(connected - start));
-    auto connection = std::make_unique<Connection>();
+    if (tap.listens())
+        tap.note(fmt::format("connected in {} ms", milliseconds_between(start, connected)));
     connection->mx = attempt.mx;
     connection->ip = attempt.ip;
     connection->tls_session = session_of(demand);
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
+    connection->session->let_listen(tap);
     const Limits& limits = way->limits;
     connection->session->plan({.depth = limits.depth,
                                .next = limits.next,

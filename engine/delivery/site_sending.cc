@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/delivery/connection_tap.h"
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/letter.h"
@@ -57,7 +58,10 @@ Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
 class Site::Feed final : public MailSource {
   public:
     Feed(Site& site, Connection& connection)
-        : site_(site), connection_(connection), written_(site.parts_.reactor) {}
+        : site_(site), connection_(connection), written_(site.parts_.reactor) {
+        connection_.tap->carries(&under_way_);
+    }
+    ~Feed() override { connection_.tap->carries(nullptr); }
 
     std::optional<Mail> take() override;
     bool ready() const override { return draft_ != nullptr || may_pull(); }
@@ -229,6 +233,7 @@ void Site::Feed::settle(Outcome outcome) {
     CHECK(!under_way_.empty(), "an outcome came for a mail that was not taken");
     std::vector<Loan> loans = std::move(under_way_.front());
     under_way_.pop_front();
+    if (connection_.tap->listens()) connection_.tap->has_carried(loans);
     site_.sending_ -= loans.size();
     site_.parts_.in_doubt.give_back(loans.size());
     if (under_way_.empty()) {

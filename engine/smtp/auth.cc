@@ -154,7 +154,9 @@ Task<Result<Reply>> say(Dialogue* dialogue, std::string command, Secret secret,
                         std::chrono::milliseconds allowed) {
     if (dialogue->out_of_step()) co_return failure(Errc::protocol, out_of_turn);
     const std::string_view chunks[] = {command, secret.reveal(), "\r\n"};
-    co_await dialogue->write(chunks, allowed);
+    if (DialogueTap* const tap = dialogue->listener())
+        tap->we_say(secret.reveal().empty() ? command : command + "(credentials)");
+    co_await dialogue->write(chunks, allowed, Dialogue::Aloud::no);
     co_return co_await dialogue->reply(allowed, "AUTH");
 }
 

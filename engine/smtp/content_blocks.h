@@ -22,6 +22,8 @@ class ContentBlocks {
     /// BDAT for as long as this and the content live.
     std::span<const std::string_view> next();
     bool done() const;
+    /// The BDAT in front of the first block; empty behind DATA.
+    std::string_view command() const { return command_; }
 
   private:
     std::optional<DotStuffer> stuffer_;

@@ -32,17 +32,24 @@ std::string in_words(const Error& error, std::chrono::milliseconds waited, std::
 Dialogue::Dialogue(Stream& stream, Clock& clock)
     : stream_(&stream), clock_(clock), replies_(std::make_unique<ReplyReader>(stream)) {}
 
-Task<> Dialogue::write(std::span<const std::string_view> chunks,
-                       std::chrono::milliseconds allowed) {
+Task<> Dialogue::write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed,
+                       Aloud aloud) {
+    if (DialogueTap* const tap = listener(); tap && aloud == Aloud::yes)
+        for (const std::string_view chunk : chunks) tap->we_say(chunk);
     stream_->expires_at(clock_.now() + allowed);
     const Result<void> written = co_await stream_->write(chunks);
-    if (!written) write_failed_ = true;
+    if (written) co_return;
+    write_failed_ = true;
+    if (DialogueTap* const tap = listener())
+        tap->note(std::string("could not be written: ").append(to_string(written.error().code)));
 }
 
 Task<Result<Reply>> Dialogue::reply(std::chrono::milliseconds allowed, std::string_view to) {
     if (write_failed_) allowed = std::min<std::chrono::milliseconds>(allowed, after_failed_write);
     Result<Reply> result = co_await replies_->next(clock_.now() + allowed);
     if (!result) result.error().what = in_words(result.error(), allowed, to);
+    if (DialogueTap* const tap = listener())
+        result ? tap->host_says(*result) : tap->note(result.error().what);
     co_return result;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/net/stream.h"
 #include "engine/reactor/reactor.h"
 #include "engine/reactor/task.h"
+#include "engine/smtp/dialogue_tap.h"
 #include "engine/smtp/reply_reader.h"
 
 namespace engine {
@@ -20,8 +21,12 @@ class Dialogue {
     /// The stream must outlive the dialogue, which alone reads and writes it.
     Dialogue(Stream& stream, Clock& clock);
 
+    /// Whether a tap hears what is written, or is told by the writer, who knows which of it is
+    /// secret or content.
+    enum class Aloud : uint8_t { yes, no };
     /// A failed write is only noted: what the host has said before it went still has to be read.
-    Task<> write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed);
+    Task<> write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed,
+                 Aloud aloud = Aloud::yes);
     /// One reply. The error's text says in words what was waited for. After a failed write nobody
     /// waits long.
     Task<Result<Reply>> reply(std::chrono::milliseconds allowed, std::string_view to);
@@ -40,10 +45,16 @@ class Dialogue {
     Stream& stream() { return *stream_; }
     Clock& clock() { return clock_; }
 
+    /// `tap` must outlive the dialogue.
+    void let_listen(DialogueTap& tap) { tap_ = &tap; }
+    /// Whoever listens now; null nearly always.
+    DialogueTap* listener() const { return tap_ && tap_->listens() ? tap_ : nullptr; }
+
   private:
     Stream* stream_;
     Clock& clock_;
     std::unique_ptr<ReplyReader> replies_;
+    DialogueTap* tap_ = nullptr;
     bool write_failed_ = false;
 };
 

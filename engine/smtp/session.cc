@@ -95,9 +95,14 @@ Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {
 }
 
 std::expected<void, Verdict> Session::State::go_over_to(TlsStarted started) {
-    if (!started) return std::unexpected(std::move(started.error()));
+    DialogueTap* const tap = dialogue.listener();
+    if (!started) {
+        if (tap) tap->note("no TLS: " + started.error().reply.text);
+        return std::unexpected(std::move(started.error()));
+    }
     tls = std::move(*started);
     tls_result = tls.stream->result();
+    if (tap) tap->note("from here on by " + to_string(tls_result));
     return {};
 }
 
@@ -183,6 +188,10 @@ void Session::plan(SessionPlan plan, std::shared_ptr<HostTraits> traits) {
     CHECK(state_->phase == State::Phase::connected && traits, "a plan comes before the greeting");
     state_->session_plan = plan;
     state_->traits = std::move(traits);
+}
+
+void Session::let_listen(DialogueTap& tap) {
+    state_->dialogue.let_listen(tap);
 }
 
 Task<std::expected<void, Verdict>> Session::State::introduce() {

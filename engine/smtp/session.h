@@ -18,6 +18,7 @@
 
 namespace engine {
 
+class DialogueTap;
 class MailSource;
 struct Credentials;
 struct TlsResult;
@@ -32,6 +33,9 @@ class Session {
     /// What this connection may do, and what is known of its host. Before greet(); without it every
     /// host is a stranger, and gets one envelope at a time.
     void plan(SessionPlan plan, std::shared_ptr<HostTraits> traits);
+
+    /// `tap` must outlive the session.
+    void let_listen(DialogueTap& tap);
 
     /// Banner, EHLO (HELO after 500, 502, 504). Once, before all else. The error case is a verdict
     /// that applies to every delivery that waited for this connection: always deferred, with the

@@ -26,6 +26,15 @@ bool took_it(const Outcome& outcome) {
     });
 }
 
+/// Behind a BDAT the command stands alone in front of the first block's octets.
+void tell_block(DialogueTap& tap, std::span<const std::string_view> block,
+                std::string_view command) {
+    const bool has_command =
+        !command.empty() && !block.empty() && block.front().data() == command.data();
+    if (has_command) tap.we_say(block.front());
+    for (const std::string_view chunk : block.subspan(has_command ? 1 : 0)) tap.we_send(chunk);
+}
+
 bool mentions_messages(std::string_view text) {
     constexpr std::string_view word = "messages";
     const auto same = [](char a, char b) { return (a | 0x20) == b; };
@@ -250,7 +259,11 @@ Task<> Window::write_content(Flight* flight, std::string_view behind) {
             transaction.content_is_out();
             chunks.push_back(behind);
         }
-        co_await dialogue_.write(chunks, timeouts_.body);
+        if (DialogueTap* const tap = dialogue_.listener()) {
+            tell_block(*tap, block, blocks.command());
+            if (blocks.done() && !behind.empty()) tap->we_say(behind);
+        }
+        co_await dialogue_.write(chunks, timeouts_.body, Dialogue::Aloud::no);
     }
     if (!dialogue_.write_failed()) transaction.content_is_out();
 }
@@ -321,9 +334,13 @@ Task<> Window::gather(Flight* flight) {
     ContentBlocks& blocks =
         flight->blocks.emplace(*flight->mail.content, Transaction::ContentBy::chunk);
     gathered_.push_back(flight->envelope->bytes(0, flight->written));
+    if (DialogueTap* const tap = dialogue_.listener()) tap->we_say(gathered_.back());
     while (!blocks.done()) {
         if (gathered_bytes_ >= gathered_bytes_max) co_await flush();
-        for (const std::string_view chunk : blocks.next()) {
+        const auto block = blocks.next();
+        if (DialogueTap* const tap = dialogue_.listener())
+            tell_block(*tap, block, blocks.command());
+        for (const std::string_view chunk : block) {
             gathered_.push_back(chunk);
             gathered_bytes_ += chunk.size();
         }
@@ -338,7 +355,7 @@ Task<> Window::flush() {
         gathered_flights_[i]->transaction->content_is_out();
     if (!dialogue_.write_failed()) {
         for (const Flight* flight : gathered_flights_) content_leaves(*flight);
-        co_await dialogue_.write(gathered_, timeouts_.body);
+        co_await dialogue_.write(gathered_, timeouts_.body, Dialogue::Aloud::no);
     }
     if (!dialogue_.write_failed() && !gathered_flights_.empty())
         gathered_flights_.back()->transaction->content_is_out();

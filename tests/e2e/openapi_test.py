@@ -14,7 +14,8 @@ RESOLVER = jsonschema.RefResolver("", DOCUMENT)
 EXAMPLES = {"after": "0", "since": "1h", "limit": "5", "wait": "1ms", "type": "bounced", "to": "oa@one.test",
             "campaign": "openapi", "tenant": "default", "recipients_min": "1", "before": None, "domain": "one.test",
             "provider": "default", "count": "1", "name": "node.", "day": "2026-11-22", "delivery": None, "all": "true",
-            "dry_run": "true", "address": "off@one.test"}
+            "dry_run": "true", "address": "off@one.test", "host": "mx.one.test", "site": "mx.one.test", "source": "default",
+            "content": "true", "for": "10ms"}
 
 
 def schema_of(node):
@@ -49,7 +50,7 @@ class OpenApi(WholeRun):
     def needed(self, path, operation, without=None):
         """The parameters without which there is no answer, or none that ends."""
         names = [one["name"] for one in map(schema_of, operation.get("parameters", []))
-                 if one["in"] == "query" and one.get("required")] + ["count"] * (path == "/v1/live")
+                 if one["in"] == "query" and one.get("required")] + ["count"] * (path == "/v1/live") + ["for"] * (path == "/v1/trace")
         return "?" + "".join(f"{name}={EXAMPLES[name]}&" for name in names if name != without)
 
     def assert_valid(self, value, schema, what):
@@ -87,7 +88,7 @@ class OpenApi(WholeRun):
                 if schema is None:
                     continue
                 values = self.bodies(body, kind)
-                if path not in ("/v1/tls-reports",):
+                if path not in ("/v1/tls-reports", "/v1/trace"):
                     self.assertTrue(values)
                 for value in values:
                     self.assert_valid(value, schema, path)

@@ -177,12 +177,25 @@ class TestNode final : public engine::Node {
         co_return known_sites;
     }
     Task<engine::ProviderOverview> providers() override { co_return known_providers; }
+    Task<engine::TraceRead> trace(uint64_t viewer,
+                                  std::shared_ptr<const engine::TraceFilter> filter) override {
+        if (filter) asked_trace = *filter;
+        trace_left = !filter;
+        trace_viewer = viewer;
+        engine::TraceRead read = std::move(traced);
+        traced = {.seated = read.seated};
+        co_return read;
+    }
 
     engine::QueueOverview overview;
     engine::SiteOverview known_sites;
     engine::ProviderOverview known_providers;
     engine::QueueQuestion asked_queues;
     engine::SiteQuestion asked_sites;
+    engine::TraceFilter asked_trace;
+    engine::TraceRead traced{.seated = true};
+    uint64_t trace_viewer = 0;
+    bool trace_left = false;
 };
 
 class InlineWorker final : public engine::Worker {

@@ -9,6 +9,7 @@
 
 #include "engine/reactor/scope.h"
 #include "engine/smtp/credentials.h"
+#include "engine/smtp/dialogue_tap.h"
 #include "engine/smtp/dot_stuff.h"
 #include "engine/smtp/mail_source.h"
 #include "engine/smtp/transaction.h"
@@ -251,6 +252,26 @@ std::string known_to_be(const HostTraits& traits) {
     return text;
 }
 
+/// Hears every script. It must hear all that is said, and neither contents nor secrets.
+class Ears : public DialogueTap {
+  public:
+    bool listens() const override { return true; }
+    void we_say(std::string_view lines) override { commands += lines; }
+    void we_send(std::string_view content) override { content_octets += content.size(); }
+    void host_says(const Reply&) override {}
+    void note(std::string_view what) override { notes.append(what).append("\n"); }
+
+    std::string commands, notes;
+    size_t content_octets = 0;
+};
+
+bool is_command(std::string_view line) {
+    constexpr std::string_view verbs[] = {"EHLO ", "HELO ", "MAIL ", "RCPT ", "DATA",
+                                          "BDAT ", "RSET",  "QUIT",  "AUTH "};
+    return std::ranges::any_of(verbs,
+                               [&](std::string_view verb) { return line.starts_with(verb); });
+}
+
 class Player {
   public:
     Player(std::vector<ScriptLine> lines, Cut cut)
@@ -259,6 +280,7 @@ class Player {
             if (line.kind == 'X') known_ = parse_knowledge(line.text);
         }
         session_.plan(known_.plan, known_.traits);
+        session_.let_listen(ears_);
     }
 
     std::vector<std::string> run() {
@@ -268,6 +290,7 @@ class Player {
         using Unread = ScriptedStream::Unread;
         stream_.finish(usable_ ? Unread::complain : Unread::ignore);
         for (const std::string& text : stream_.complaints()) complaints_.push_back(text);
+        check_ears();
         return complaints_;
     }
 
@@ -373,6 +396,36 @@ class Player {
         const std::string& content = *mails_.at(number).content;
         if (part.starts_with("<body")) return stuffed(content);
         return fmt::format("BDAT {} LAST\r\n{}", content.size(), content);
+    }
+
+    void check_ears() {
+        const auto has = [&](std::string_view what) {
+            return std::ranges::any_of(
+                lines_, [&](const ScriptLine& line) { return line.text.contains(what); });
+        };
+        const bool logs_in =
+            std::ranges::any_of(lines_, [](const ScriptLine& line) { return line.kind == 'A'; });
+        if (logs_in) return check_secrets();
+        std::istringstream lines(ears_.commands);
+        for (std::string line; std::getline(lines, line);)
+            if (!is_command(line)) complaints_.push_back("a tap heard as a command: " + line);
+        const size_t heard = ears_.commands.size() + ears_.content_octets;
+        if (heard != stream_.octets_written() && !has("<refuse-writes>") && !has("<cut-body>"))
+            complaints_.push_back(fmt::format("a tap heard {} octets of {} that were written",
+                                              heard, stream_.octets_written()));
+    }
+    /// The last word of a line while logging in is a secret, unless it names the mechanism.
+    void check_secrets() {
+        bool in_login = false;
+        for (const ScriptLine& line : lines_) {
+            if (line.kind == 'A') in_login = true;
+            if (line.kind == 'M' || line.kind == 'Q' || line.kind == 'E') in_login = false;
+            if (!in_login || line.kind != 'C') continue;
+            const std::string secret = words(line.text).empty() ? "" : words(line.text).back();
+            const bool open = secret.size() < 2 || line.text == "AUTH " + secret;
+            if (!open && (ears_.commands + ears_.notes).contains(secret))
+                complain(line, "a tap heard " + secret);
+        }
     }
 
     void complain(const ScriptLine& line, const std::string& what) {
@@ -484,6 +537,7 @@ class Player {
     std::vector<Mail> mails_;  // of this run
     Knowledge known_;
     bool usable_ = false;
+    Ears ears_;
     ManualClock clock_;
     ScriptedStream stream_;
     Session session_;

@@ -68,6 +68,7 @@ Task<Result<std::string_view>> ScriptedStream::read() {
 Task<Result<void>> ScriptedStream::write(std::span<const std::string_view> chunks) {
     std::string bytes;
     for (const std::string_view chunk : chunks) bytes += chunk;
+    octets_written_ += bytes.size();
     co_return take(bytes);
 }
 

@@ -31,6 +31,7 @@ class ScriptedStream : public Stream {
 
     void add(Turn turn) { turns_.push_back(std::move(turn)); }
     const std::vector<std::string>& complaints() const { return complaints_; }
+    size_t octets_written() const { return octets_written_; }  // tried, too
     /// Complains of what the client should have written, and of replies that it has not read unless
     /// it had a reason to stop reading.
     enum class Unread : uint8_t { complain, ignore };
@@ -53,6 +54,7 @@ class ScriptedStream : public Stream {
     std::string arriving_;  // the server's bytes that are not yet read
     Instant deadline_{};
     bool refuses_writes_ = false;
+    size_t octets_written_ = 0;
     std::vector<std::string> complaints_;
 };
 

@@ -1,0 +1,49 @@
+// ConnectionTap: listens on one connection for the desk, and knows whose mail it carries.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/ready_queue.h"
+#include "engine/delivery/trace.h"
+#include "engine/smtp/dialogue_tap.h"
+
+namespace engine {
+
+class ConnectionTap final : public DialogueTap {
+  public:
+    static constexpr size_t content_shown_max = 64 << 10;  // octets of a mail
+
+    /// `waiting`: what the connection is opened for.
+    ConnectionTap(TraceDesk& desk, TracedConnection connection, const ReadyQueue& waiting);
+
+    using InHand = std::deque<std::vector<Loan>>;
+    /// From now on it carries these; null: it carries nothing any more.
+    void carries(const InHand* in_hand) { in_hand_ = in_hand; }
+    /// What follows, until the next mail, is still about these: RSET, QUIT.
+    void has_carried(const std::vector<Loan>& loans);
+
+    bool listens() const override { return desk_.watched(); }
+    void we_say(std::string_view lines) override;
+    void we_send(std::string_view content) override;
+    void host_says(const Reply& reply) override;
+    void note(std::string_view what) override;
+
+  private:
+    bool is_of(const TraceFilter& filter) const;
+    void keep(TraceLine::Who who, std::string_view text);
+    void each_line(TraceLine::Who who, std::string_view lines);
+    void end_content();
+
+    TraceDesk& desk_;
+    std::shared_ptr<const TracedConnection> connection_;
+    const ReadyQueue& waiting_;
+    const InHand* in_hand_ = nullptr;
+    std::shared_ptr<const storage::QueueInfo> last_;  // of the mail before
+    uint64_t content_octets_ = 0;
+    std::string content_;  // what is shown of it, if somebody wants to see it
+};
+
+}  // namespace engine
