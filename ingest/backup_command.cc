@@ -7,7 +7,9 @@
 
 #include "ingest/client_error.h"
 #include "ingest/commands.h"
+#include "ingest/folder_progress.h"
 #include "ingest/http_client.h"
+#include "ingest/live_client.h"
 #include "ingest/terminal.h"
 #include "ingest/units.h"
 #include "storage/backup.h"
@@ -16,17 +18,27 @@ namespace ingest {
 
 namespace {
 constexpr auto backup_silence_max = std::chrono::hours(24);  // it answers when all is copied
+
+/// What the queue holds now; 0: the daemon does not say.
+uint64_t bytes_to_copy(const std::string& server) {
+    const auto status = ask(server, "/v1/status");
+    return status ? count_of(member_of(*status, "storage"), "data_bytes") : 0;
 }
+}  // namespace
 
 int backup(const BackupOptions& options) {
     // The daemon has another working directory.
     std::error_code error;
     const std::string directory =
         std::filesystem::absolute(options.directory, error).lexically_normal().string();
-    const auto reply = call({.server = options.client.server,
-                             .method = "POST",
-                             .target = "/v1/backup?directory=" + percent_encoded(directory),
-                             .silence_max = backup_silence_max});
+    const auto reply = [&] {
+        // Nothing is shown of a daemon on another host, whose folder is not here.
+        const FolderProgress progress(directory, bytes_to_copy(options.client.server));
+        return call({.server = options.client.server,
+                     .method = "POST",
+                     .target = "/v1/backup?directory=" + percent_encoded(directory),
+                     .silence_max = backup_silence_max});
+    }();
     if (!reply) return failed("backup", reply.error());
     if (!reply->ok()) return failed("backup", readable_errors(reply->status, reply->body));
     if (options.client.output == Output::json) {
@@ -42,7 +54,10 @@ int backup(const BackupOptions& options) {
 }
 
 int restore(const RestoreOptions& options) {
-    const auto restored = storage::restore_backup(options.backup, options.data_dir);
+    const auto restored = [&] {
+        const FolderProgress progress(options.data_dir, folder_bytes(options.backup));
+        return storage::restore_backup(options.backup, options.data_dir);
+    }();
     if (!restored) return failed("restore", restored.error().what);
     const std::string time = format_time(restored->time);
     if (options.output == Output::json) {
