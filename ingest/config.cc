@@ -53,6 +53,12 @@ void sort_effective(Config& config) {
     config.effective = std::move(sorted);
 }
 
+bool is_on_this_host(std::string_view url) {
+    const std::string_view rest = url.substr(url.find("//") + 2);
+    const std::string_view host = rest.substr(0, rest.find_first_of(":/"));
+    return host == "localhost" || host.starts_with("127.") || rest.starts_with("[::1]");
+}
+
 void add_warnings(Config& config) {
     if (config.delivery.timeouts.final < std::chrono::minutes(10)) {
         config.warnings.push_back(
@@ -72,6 +78,13 @@ void add_warnings(Config& config) {
             warn("it logs in on the domain's own MX hosts; a relay belongs in route");
         if (domain.limits.tls.value_or(config.delivery.limits.tls) == engine::TlsPolicy::none)
             warn("with tls = \"none\" the password goes in plaintext");
+    }
+    for (const Webhook& webhook : config.webhooks) {
+        if (webhook.url.starts_with("http://") && !is_on_this_host(webhook.url))
+            config.warnings.push_back(
+                fmt::format("[[webhook]] {}: over http:// anybody on the way reads its events; "
+                            "use https://",
+                            webhook.name));
     }
     if (config.listen.http.empty() && config.listen.smtp.empty()) {
         config.warnings.push_back("[listen] http and smtp are both empty: no mail can come in");

@@ -12,6 +12,7 @@
 #include "engine/delivery/settings.h"
 #include "engine/message/dkim_entry.h"
 #include "ingest/tenants.h"
+#include "ingest/webhook.h"
 #include "metrics/log.h"
 
 namespace ingest {
@@ -53,6 +54,7 @@ struct Config {
     std::vector<PoolEntry> pools;
     std::vector<Tenant> tenants;
     std::vector<Credential> credentials;
+    std::vector<Webhook> webhooks;
     std::vector<std::string> dns_servers;                       // "ip:port"; empty: the system's
     metrics::log::Level log_level = metrics::log::Level::info;  // of the command line
 

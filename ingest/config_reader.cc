@@ -221,6 +221,8 @@ class Reader {
         } else if (section == "tenant") {
             target.tenant = &config_.tenants.emplace_back();
             target.total = &target.tenant->delivery.total;
+        } else if (section == "webhook") {
+            target.webhook = &config_.webhooks.emplace_back();
         } else {
             target.credential = &config_.credentials.emplace_back();
         }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "ingest/api_error.h"
+#include "ingest/event_filter.h"
 #include "ingest/event_json.h"
 #include "ingest/units.h"
 
@@ -20,38 +21,13 @@ struct EventQuery {
     uint64_t after = 0;
     uint64_t limit = EventLimits::events_default;
     std::chrono::milliseconds wait{0};
-    uint32_t types = 0;  // a bit per type; 0: all
     std::optional<storage::WallTime> since;
-    std::string campaign, to;
-    std::string tenant;  // whose events alone are shown; empty: everybody's
-
-    bool takes(const storage::Event& event) const {
-        if (!tenant.empty() && event.tenant != tenant) return false;
-        if (types != 0 && !(types & (1u << static_cast<unsigned>(event.type)))) return false;
-        return (campaign.empty() || event.campaign == campaign) && (to.empty() || event.to == to);
-    }
+    EventFilter filter;  // its tenant: whose events alone are shown
 };
 
-std::expected<uint32_t, std::string> read_types(std::string_view list) {
-    uint32_t out = 0;
-    while (!list.empty()) {
-        const size_t end = std::min(list.find(','), list.size());
-        const auto type = parse_event_type(list.substr(0, end));
-        if (!type) {
-            return std::unexpected(
-                "is not a list of event types: accepted, delivered, deferred, bounced, expired, "
-                "cancelled, suppressed, "
-                "complaint, async_bounce");
-        }
-        out |= 1u << static_cast<unsigned>(*type);
-        list.remove_prefix(std::min(end + 1, list.size()));
-    }
-    return out;
-}
-
 std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request,
-                                                storage::WallTime now) {
-    EventQuery out{.tenant = request.tenant};
+                                                 storage::WallTime now) {
+    EventQuery out{.filter = {.tenant = request.tenant}};
     BadRequest bad;
     const auto wrong = [&](const std::string& name, std::string message) {
         bad.errors.push_back({"parameter.value", std::move(message), "?" + name, {}});
@@ -72,15 +48,16 @@ std::expected<EventQuery, BadRequest> read_query(const HttpRequest& request,
             const auto ago = parse_duration(value);
             const auto time = ago ? Parsed<storage::WallTime>(now - *ago) : parse_time(value);
             time ? void(out.since = *time)
-                 : wrong(name, "is neither a duration, such as 1h, nor a time, such as "
-                               "2026-11-22T10:00:00Z");
+                 : wrong(name,
+                         "is neither a duration, such as 1h, nor a time, such as "
+                         "2026-11-22T10:00:00Z");
         } else if (name == "type") {
-            const auto types = read_types(value);
-            types ? void(out.types = *types) : wrong(name, types.error());
+            const auto types = parse_event_types(value);
+            types ? void(out.filter.types = *types) : wrong(name, types.error());
         } else if (name == "campaign") {
-            out.campaign = value;
+            out.filter.campaign = value;
         } else if (name == "to") {
-            out.to = value;
+            out.filter.to = value;
         } else {
             bad.errors.push_back({"parameter.unknown", "there is no such parameter",
                                   "?" + name.substr(0, 64),
@@ -113,7 +90,7 @@ struct EventPage {
             if (full()) return;
             cursor = event.seq;
             ++scanned;
-            if (!query.takes(event)) continue;
+            if (!query.filter.takes(event)) continue;
             ++found;
             append_event(lines, event);
             lines += '\n';

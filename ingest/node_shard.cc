@@ -144,6 +144,9 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
         logins_.emplace(*reactor_, *passwords_, shared.config.credentials);
         shared.logins = &*logins_;
     }
+    if (id == 0)
+        webhooks_.emplace(*reactor_, shared.store, delivery_.feed(), metrics_,
+                          shared.config.webhooks);
     if (shared.logins) {
         login_desk_.emplace(post_, shared.exchange.post(0), *shared.logins);
         smtp_.logins = &*login_desk_;
@@ -185,6 +188,7 @@ void NodeShard::start(Queues queues) {
             each_second_.spawn(publish());
             each_second_.spawn(write_back());
             if (id_ == 0) each_second_.spawn(remember());
+            if (webhooks_) webhooks_->start();
             for (auto& [listener, door] : listeners_)
                 listening_.spawn(accept_from(*listener, door));
         });
@@ -435,6 +439,8 @@ Task<> NodeShard::drain() {
     ending.spawn(end_ingest());
     co_await delivery_.drain(reactor_->now() + shared_.settings->drain - drain_margin);
     co_await ending.join();
+    if (webhooks_)
+        co_await webhooks_->stop();  // what is not told by now is told after the next start
     co_await dns_->stop();
     co_await each_second_.join();
     shared_.drained.fetch_add(1, std::memory_order_release);

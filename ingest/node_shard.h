@@ -26,6 +26,7 @@
 #include "ingest/passed_sockets.h"
 #include "ingest/peer_connections.h"
 #include "ingest/smtp_server.h"
+#include "ingest/webhooks.h"
 
 namespace ingest {
 
@@ -87,7 +88,7 @@ class NodeShard final : engine::Node {
     const metrics::Registry& metrics() const { return metrics_; }
     uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }  // any thread
     metrics::Registry& metrics() { return metrics_; }  // before start() only
-    engine::DeliveryStatus published() const;  // any thread; as of the last second
+    engine::DeliveryStatus published() const;          // any thread; as of the last second
     engine::DeliveryShard& delivery() { return delivery_; }
 
   private:
@@ -146,6 +147,7 @@ class NodeShard final : engine::Node {
     std::optional<LoginDesk> login_desk_;
     KeyDesk key_desk_;
     LiveDesk live_;
+    std::optional<Webhooks> webhooks_;  // of the first shard
     HttpContext http_;
     SmtpServerContext smtp_;
     std::vector<std::pair<std::unique_ptr<engine::Listener>, Door>> listeners_;

@@ -63,7 +63,7 @@ std::span<const Setting> settings() {
                 add_totals(setting.section);
         };
         for (const auto part : {tables::node(), tables::delivery(), tables::receiver(),
-                                tables::sending(), tables::tenant()})
+                                tables::sending(), tables::tenant(), tables::sinks()})
             std::ranges::for_each(part, add);
         return made;
     }();
@@ -71,8 +71,8 @@ std::span<const Setting> settings() {
 }
 
 bool is_repeated(std::string_view section) {
-    constexpr std::array sections{"provider", "domain", "source",     "pool",
-                                  "dkim",     "tenant", "credential", "automation"};
+    constexpr std::array sections{"provider", "domain",     "source",     "pool",   "dkim",
+                                  "tenant",   "credential", "automation", "webhook"};
     return std::ranges::find(sections, section) != sections.end();
 }
 

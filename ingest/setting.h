@@ -39,6 +39,7 @@ struct SettingTarget {
     engine::AutomationRule* automation = nullptr;
     Tenant* tenant = nullptr;
     Credential* credential = nullptr;
+    Webhook* webhook = nullptr;
 };
 
 struct Setting {

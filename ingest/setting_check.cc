@@ -16,6 +16,7 @@
 #include "engine/delivery/automation.h"
 #include "engine/reactor/address.h"
 #include "engine/smtp/credentials.h"
+#include "ingest/event_json.h"
 #include "ingest/units.h"
 
 namespace ingest {
@@ -300,6 +301,22 @@ std::optional<std::string> check_tenant(const std::string& text) {
     if (!text.empty() && text.size() <= tenant_max && std::ranges::all_of(text, allowed))
         return std::nullopt;
     return "is no name of a tenant: 1 to 64 of A-Z, a-z, 0-9 and . _ - : / + @ =";
+}
+
+std::optional<std::string> check_webhook_url(const std::string& text) {
+    const bool https = text.starts_with("https://");
+    const std::string_view rest =
+        https || text.starts_with("http://") ? std::string_view(text).substr(https ? 8 : 7) : "";
+    const auto printable = [](char c) { return c > ' ' && c != 0x7f; };
+    const bool has_host = !rest.empty() && rest.front() != '/' && rest.front() != ':';
+    if (has_host && std::ranges::all_of(rest, printable)) return std::nullopt;
+    return "is no address; write one such as https://hooks.example.com/sluice";
+}
+
+std::optional<std::string> check_event_type(const std::string& text) {
+    if (parse_event_type(text)) return std::nullopt;
+    return "is no type of event; they are accepted, delivered, deferred, bounced, expired, "
+           "cancelled, suppressed, complaint, async_bounce";
 }
 
 std::optional<std::string> check_user_name(const std::string& text) {

@@ -48,6 +48,8 @@ std::optional<std::string> check_depth(const std::string& text);     // of the S
 std::optional<std::string> check_selector(const std::string& text);  // of DKIM
 std::optional<std::string> check_signs(const std::string& text);     // which mail a key signs
 std::optional<std::string> check_tenant(const std::string& text);
+std::optional<std::string> check_webhook_url(const std::string& text);
+std::optional<std::string> check_event_type(const std::string& text);
 std::optional<std::string> check_path(const std::string& text);
 std::optional<std::string> check_user_name(const std::string& text);
 std::optional<std::string> check_sha256(const std::string& text);  // 64 digits

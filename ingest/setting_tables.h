@@ -26,6 +26,7 @@ std::span<const Setting> delivery();  // [delivery], [timeouts], [retry], [in_do
 std::span<const Setting> receiver();  // [[provider]], [[domain]]
 std::span<const Setting> sending();   // [[source]], [[automation]], [[pool]], [[dkim]]
 std::span<const Setting> tenant();    // [[tenant]], [[credential]]
+std::span<const Setting> sinks();     // [[webhook]]
 
 /// Those of [delivery], of every [[provider]] and every [[domain]]; the section is put in.
 std::span<const Setting> limits();

@@ -38,6 +38,26 @@ inline constexpr Family log_dropped{"sluice_log_lines_dropped_total",
                                     "Log lines dropped because stderr did not take them in time.",
                                     Kind::counter};
 
+// --- events, to receivers that they are pushed to
+inline constexpr Family events_backlog{
+    "sluice_events_backlog",
+    "Events in the log that a receiver ([[webhook]]) has not been told of yet.",
+    Kind::gauge,
+    {"sink"}};
+inline constexpr Family events_pushed{"sluice_events_pushed_total",
+                                      "Events that a receiver has answered for.",
+                                      Kind::counter,
+                                      {"sink"}};
+inline constexpr Family events_missed{
+    "sluice_events_missed_total",
+    "Events that the log did not keep for as long as a receiver would have needed.",
+    Kind::counter,
+    {"sink"}};
+inline constexpr Family webhook_failures{"sluice_webhook_failures_total",
+                                         "Requests that a receiver did not answer with 2xx.",
+                                         Kind::counter,
+                                         {"sink"}};
+
 // --- ingest
 inline constexpr Family messages_accepted{"sluice_messages_accepted_total",
                                           "Recipients accepted: durable, and ours from then on.",

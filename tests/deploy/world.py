@@ -59,6 +59,9 @@ messages_per_connection = 3
 [[domain]]
 name = "dead.test"
 route = ["[127.60.4.1]:{port}"]
+[[webhook]]
+name = "nobody"
+url = "http://127.0.0.1:9/"
 [[dkim]]
 domain = "news.test"
 selector = "s1"
