@@ -33,7 +33,7 @@ export class Tiles {
     const ended = s.totals.delivered + s.totals.bounced;
     this.note("bounced", `${count(s.totals.bounced)}, ${ended > 0 ? (100 * s.totals.bounced / ended).toFixed(1) : "0.0"} %`);
     this.set("open", count(s.totals.open));
-    this.note("open", s.queue ? `oldest due ${seconds(s.queue.oldest_seconds)} ago` : `${count(s.totals.cancelled)} cancelled`);
+    this.note("open", s.queue ? `due for ${seconds(s.queue.oldest_seconds)}` : `${count(s.totals.cancelled)} cancelled`);
     if (s.latency) {
       this.set("p50", s.latency.messages > 0 ? seconds(s.latency.p50) : "–");
       this.note("p50", s.latency.messages > 0 ? `99 % within ${seconds(s.latency.p99)}` : "nothing delivered lately");
@@ -46,7 +46,7 @@ export class Tiles {
     if (s.shards_busy) {
       const most = Math.max(0, ...s.shards_busy);
       this.set("shards", `${(100 * most).toFixed(0)} %`);
-      this.note("shards", `${plural(s.shards_busy.length, "shard")}${s.queue ? `, ${bytes(s.queue.free_bytes)} free` : ""}`);
+      this.note("shards", s.queue ? `${bytes(s.queue.free_bytes)} disk free` : plural(s.shards_busy.length, "shard"));
     }
   }
 
