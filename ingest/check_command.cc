@@ -20,6 +20,7 @@
 #include "engine/reactor/scope.h"
 #include "engine/reactor/uring_reactor.h"
 #include "ingest/commands.h"
+#include "ingest/descriptors.h"
 #include "ingest/setting.h"
 #include "ingest/terminal.h"
 #include "storage/log_place.h"
@@ -29,7 +30,7 @@ namespace ingest {
 namespace {
 using namespace std::chrono_literals;
 using engine::Task;
-constexpr rlim_t fds_wanted = 65536, fds_least = 512;
+constexpr rlim_t fds_wanted = 65536;
 constexpr rlim_t memlock_wanted = 8 << 20;
 constexpr int sync_samples = 50;
 constexpr auto sync_slow = 10ms;
@@ -72,7 +73,9 @@ void check_limits(Findings& findings) {
     getrlimit(RLIMIT_NOFILE, &fds);
     getrlimit(RLIMIT_MEMLOCK, &memory);
     // The daemon may raise the soft limit to the hard one by itself.
-    const auto verdict = fds.rlim_max >= fds_wanted ? ok : fds.rlim_max >= fds_least ? warn : fail;
+    const auto verdict = fds.rlim_max >= fds_wanted           ? ok
+                         : fds.rlim_max >= Descriptors::least ? warn
+                                                              : fail;
     findings.push_back(
         {"open files", verdict, fmt::format("limit {}", limit_text(fds.rlim_max)),
          verdict == ok ? ""

@@ -26,7 +26,6 @@ namespace catalog = metrics::catalog;
 
 namespace {
 
-constexpr rlim_t descriptors_min = 512;  // RocksDB, listeners, DNS and a few hundred connections
 constexpr auto drain_overrun = std::chrono::seconds(5);
 
 int refuse(const std::string& why) {
@@ -45,17 +44,18 @@ sigset_t block_signals() {
     return set;
 }
 
-std::expected<void, std::string> raise_descriptor_limit() {
+/// How many there are then.
+std::expected<rlim_t, std::string> raise_descriptor_limit() {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= descriptors_min) return {};
+    if (limit.rlim_cur >= Descriptors::least) return limit.rlim_cur;
     return std::unexpected(
         fmt::format("only {} file descriptors are allowed and at least {} are needed; raise "
                     "them with 'ulimit -n' or LimitNOFILE= in the unit",
-                    limit.rlim_cur, descriptors_min));
+                    limit.rlim_cur, Descriptors::least));
 }
 
 /// A core would hold keys and mail. RLIMIT_CORE would not do: a program that core_pattern pipes to
@@ -213,9 +213,13 @@ std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tl
 
 std::expected<void, std::string> Daemon::start() {
     if (!config_.core_dumps) forbid_core_dumps();
-    if (auto enough = raise_descriptor_limit(); !enough) return enough;
+    const auto descriptors = raise_descriptor_limit();
+    if (!descriptors) return std::unexpected(descriptors.error());
+    const engine::ShardId count = shard_count();
+    const Descriptors parts = share_out(*descriptors, count);
     if (auto ring = engine::UringReactor::probe(); !ring) return std::unexpected(ring.error().what);
-    auto store = storage::Store::open({.data_dir = config_.data_dir, .log_dir = config_.log_dir});
+    auto store = storage::Store::open(
+        {.data_dir = config_.data_dir, .log_dir = config_.log_dir, .tables_max = parts.tables});
     if (!store) return std::unexpected(store.error().what);
     store_ = std::move(*store);
 
@@ -232,13 +236,13 @@ std::expected<void, std::string> Daemon::start() {
 
     auto listeners_tls = tls_of_listeners();
     if (!listeners_tls) return std::unexpected(listeners_tls.error());
-    const engine::ShardId count = shard_count();
     auto journals = storage::InDoubtFiles::open(config_.data_dir, count, store_->boot());
     if (!journals) return std::unexpected(journals.error().what);
     in_doubt_ = std::move(*journals);
     shared_ = std::make_unique<NodeShared>(
         config_, NodeShared::Tls{.for_hosts = std::move(*tls), .of_us = std::move(*listeners_tls)},
         *store_, *in_doubt_, count);
+    shared_->descriptors = parts;
     if (auto keys = use_keys(config_.dkim); !keys) return keys;
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();

@@ -21,9 +21,8 @@ namespace {
 constexpr auto publish_every = std::chrono::seconds(1);
 constexpr auto ingest_grace = std::chrono::seconds(3);  // for requests in hand when we stop
 constexpr auto drain_margin =
-    std::chrono::seconds(4);                // of the bound, for what is cut to be committed
-constexpr size_t connections_max = 10'000;  // of one shard's ingest
-constexpr size_t turned_away_max = 1'000;   // beyond them, who are told so
+    std::chrono::seconds(4);            // of the bound, for what is cut to be committed
+constexpr size_t turned_away_part = 8;  // of ingest's connections: beyond them, who are told so
 
 unsigned signer_count(const Config& config) {
     return config.signers == 0 ? std::max(1u, std::thread::hardware_concurrency()) : config.signers;
@@ -41,6 +40,13 @@ std::vector<engine::AddressRange> networks(const std::vector<std::string>& texts
         ranges.push_back(*range);
     }
     return ranges;
+}
+
+/// Sites wait for their turn before descriptors run out.
+engine::TotalLimits node_total(const Descriptors& descriptors) {
+    engine::TotalLimits total{.connections = descriptors.outbound};
+    total.origins[static_cast<size_t>(engine::TotalLimit::connections)] = "RLIMIT_NOFILE";
+    return total;
 }
 
 }  // namespace
@@ -98,7 +104,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       dns_(std::move(dns)),
       delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
                  shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
-                 shared.tls, shared.in_doubt.journal(id)}),
+                 shared.tls, shared.in_doubt.journal(id), node_total(shared.descriptors)}),
       key_desk_{shared.idempotency, post_, reads_, shared.store},
       live_(*reactor_, reads_, shared.store),
       http_{.reactor = *reactor_,
@@ -238,9 +244,10 @@ NodeShard::Arrival NodeShard::arrival(int fd, Door door) {
 
 void NodeShard::take_connection(Arrival arrived) {
     const size_t open = connections_.running();
-    if (open >= connections_max) arrived.refused = "too many connections; come again";
+    const size_t most = shared_.descriptors.ingest;
+    if (open >= most) arrived.refused = "too many connections; come again";
     // Who is turned away takes a moment, too.
-    if (draining_ || open >= connections_max + turned_away_max) {
+    if (draining_ || open >= most + most / turned_away_part) {
         reactor_->close_socket(arrived.fd);
         return give_back(arrived.counted_as);
     }

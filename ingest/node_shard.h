@@ -18,6 +18,7 @@
 #include "engine/reactor/uring_reactor.h"
 #include "engine/reactor/worker_pool.h"
 #include "ingest/config.h"
+#include "ingest/descriptors.h"
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
 #include "ingest/live_desk.h"
@@ -42,6 +43,7 @@ struct NodeShared {
                storage::InDoubtFiles& journals, engine::ShardId shards);
 
     const Config& config;
+    Descriptors descriptors;  // set before the first shard is made
     std::shared_ptr<const engine::Settings> settings;
     std::shared_ptr<const engine::TlsContext> tls;  // of connections to hosts
     storage::Store& store;

@@ -105,7 +105,7 @@ rocksdb::DBOptions database_options(size_t memory_bytes) {
     // before went: half of what a commit cost in memory was finding that place again.
     options.allow_concurrent_memtable_write = false;
     options.max_background_jobs = 2;
-    options.max_open_files = 512;  // the rest of the process's descriptors are for connections
+    options.max_open_files = 512;
     options.bytes_per_sync =
         mebibyte;  // a flush of 32 MiB must not stand in front of the log's next sync
     options.stats_dump_period_sec = 0;

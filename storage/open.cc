@@ -194,6 +194,7 @@ Result<void> Store::State::check_current() const {
 
 rocksdb::Status Store::State::open_database(const std::filesystem::path& log_directory) {
     rocksdb::DBOptions db_options = database_options(options.memory_bytes);
+    db_options.max_open_files = static_cast<int>(options.tables_max);
     if (own_env) db_options.env = own_env.get();
     if (log_directory != directory) db_options.wal_dir = log_directory.string();
     db_options.listeners.push_back(

@@ -25,6 +25,7 @@ struct StoreOptions {
     std::chrono::seconds event_retention = std::chrono::hours(72);
     std::chrono::seconds job_retention = std::chrono::hours(72);   // after the job's last delivery ended
     size_t memory_bytes = size_t{192} << 20;                       // of memtables and cached blocks together
+    uint32_t tables_max = 512;                                     // open at a time, a descriptor each
     std::shared_ptr<rocksdb::FileSystem> file_system;              // null: the machine's; tests pass a faulty one
     /// The last word on RocksDB's options, or empty: bench/store compares some with it, tests bring a clock.
     std::function<void(rocksdb::DBOptions&, std::vector<rocksdb::ColumnFamilyDescriptor>&)> adjust;

@@ -17,7 +17,7 @@ constexpr uint8_t bit(size_t place) {
 Claims::Claims(Shares& shares, const std::string& provider, const std::string& source,
                const std::string& pool)
     : shares_{&shares.of(TotalOf::provider, provider), &shares.of(TotalOf::source, source),
-              &shares.of(TotalOf::pool, pool)} {}
+              &shares.of(TotalOf::pool, pool), &shares.of(TotalOf::node, {})} {}
 
 bool Claims::may_connect(const Guest& guest, Instant now) {
     for (Share* share : shares_)

@@ -1,5 +1,6 @@
 // Claims: what one source's way to a site takes of the totals that it counts for: those of the
-// provider, the source and the pool. A connection, or a message, begins when all of them let it.
+// provider, the source, the pool and the node. A connection, or a message, begins when all of them
+// let it.
 #pragma once
 
 #include <array>
@@ -57,7 +58,7 @@ class Claims {
   private:
     static Binding binding_of(Share& share, TotalLimit limit, Instant now);
 
-    std::array<Share*, 3> shares_;
+    std::array<Share*, 4> shares_;
     uint8_t has_ = 0;  // shares that have let the next message begin
 };
 

@@ -53,7 +53,8 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       tempos_({parts_.storage_worker, parts_.store, parts_.post.self()}),
       shares_(
           {parts_.reactor, parts_.post, parts_.storage_worker, parts_.store,
-           [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; }},
+           [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; },
+           parts_.node},
           *parts_.settings),
       traces_(parts_.reactor, parts_.post.self()),
       feed_(parts_.reactor),

@@ -51,6 +51,7 @@ struct DeliveryParts {
     std::shared_ptr<const Settings> settings;
     std::shared_ptr<const TlsContext> tls;  // of connections to hosts
     storage::InDoubtJournal& in_doubt;      // of this shard's connections
+    TotalLimits node{};                     // of all shards together
 };
 
 class DeliveryShard final : Lender, Returns, SpoolListener {

@@ -57,6 +57,7 @@ void Shares::use(const Settings& settings) {
         add(TotalOf::source, source.name, source.total);
     for (const Pool& pool : settings.pools) add(TotalOf::pool, pool.name, pool.total);
     for (const auto& [name, tenant] : settings.tenants) add(TotalOf::tenant, name, tenant.total);
+    add(TotalOf::node, {}, parts_.node);
     for (const auto& [key, share] : shares_) share->use(limits_of(key));
     for (auto& [key, keeper] : keepers_) keeper.use(limits_of(key), parts_.post.count());
 }

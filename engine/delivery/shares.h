@@ -29,6 +29,7 @@ struct SharesParts {
     Worker& worker;  // the shard's storage worker
     storage::Store& store;
     std::function<class Shares&(ShardId)> peer;
+    TotalLimits node{};  // of everything that is sent
 };
 
 class Shares {

@@ -11,8 +11,8 @@
 namespace engine {
 
 /// In whose name it is counted.
-enum class TotalOf : uint8_t { provider, source, pool, tenant };
-inline constexpr size_t total_of_count = static_cast<size_t>(TotalOf::tenant) + 1;
+enum class TotalOf : uint8_t { provider, source, pool, tenant, node };
+inline constexpr size_t total_of_count = static_cast<size_t>(TotalOf::node) + 1;
 std::string_view to_string(TotalOf of);
 
 struct TotalKey {

@@ -1,12 +1,15 @@
-"""Thousands of receivers that hold a connection without an answer."""
+"""Many receivers at once: more than descriptors are left for, and thousands that hold a connection without an answer."""
 
+import collections
 import json
+import resource
 import time
 import urllib.request
 
-from harness import ROOT, Process, WholeRun, World, answers_dns, free_port, mail, wait_until
+from harness import ROOT, TERMINAL, Process, WholeRun, World, answers_dns, free_port, mail, wait_until
 
 SITES = 600
+DESCRIPTORS = 512  # the fewest that the daemon starts with
 
 
 class Crowd(WholeRun):
@@ -41,6 +44,25 @@ class Crowd(WholeRun):
         recipients = [f"r{n}@d{site}.crowd.test" for n in range(each) for site in range(SITES)]
         self.daemon.submit(mail(recipients))
         return len(recipients)
+
+
+class FewDescriptors(Crowd):
+    manners = ("--final-delay", "50ms")
+    daemon_settings = {"delivery": {"connections": 10}}
+
+    @classmethod
+    def start_daemon(cls):
+        cls.daemon = cls.world.daemon(**cls.daemon_settings)
+        cls.daemon.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)))
+
+    def test_mail_to_more_sites_than_descriptors_arrives_without_a_restart(self):
+        count = self.submit_to_all(5)
+        events = self.daemon.settled(count, 120)
+        self.assert_complete(events)
+        ends = collections.Counter(event["type"] for event in events if event["type"] in TERMINAL)
+        self.assertEqual(ends, {"delivered": count})
+        self.assertFalse([event for event in events if event["type"] == "deferred"], "sites wait, nothing fails for want of one")
+        self.assertEqual(self.daemon.request("GET", "/readyz")[0], 200)
 
 
 class Tarpits(Crowd):
