@@ -1,30 +1,44 @@
 #include "storage/codec.h"
 
+#include <array>
+#include <bit>
+#include <cstring>
 #include <limits>
 
 namespace storage {
 
+namespace {
+
+/// In one step: rows have a dozen of these, and each append asks for room.
+template <class Number>
+void append_big_endian(std::string& bytes, Number value) {
+    if constexpr (std::endian::native == std::endian::little) value = std::byteswap(value);
+    std::array<char, sizeof value> octets{};
+    std::memcpy(octets.data(), &value, sizeof value);
+    bytes.append(octets.data(), octets.size());
+}
+
+}  // namespace
+
 void Writer::varint(uint64_t value) {
+    std::array<char, 10> octets{};
+    size_t size = 0;
     while (value >= 0x80) {
-        byte(static_cast<uint8_t>(value | 0x80));
+        octets.at(size++) = static_cast<char>(value | 0x80);
         value >>= 7;
     }
-    byte(static_cast<uint8_t>(value));
+    octets.at(size++) = static_cast<char>(value);
+    bytes_.append(octets.data(), size);
 }
 
 void Writer::fixed16(uint16_t value) {
-    byte(static_cast<uint8_t>(value >> 8));
-    byte(static_cast<uint8_t>(value));
+    append_big_endian(bytes_, value);
 }
-
 void Writer::fixed32(uint32_t value) {
-    fixed16(static_cast<uint16_t>(value >> 16));
-    fixed16(static_cast<uint16_t>(value));
+    append_big_endian(bytes_, value);
 }
-
 void Writer::fixed64(uint64_t value) {
-    fixed32(static_cast<uint32_t>(value >> 32));
-    fixed32(static_cast<uint32_t>(value));
+    append_big_endian(bytes_, value);
 }
 
 void Writer::time(WallTime value) {

@@ -13,6 +13,7 @@ namespace storage {
 
 class Writer {
   public:
+    void expect(size_t bytes) { bytes_.reserve(bytes); }
     void clear() { bytes_.clear(); }
     std::string_view bytes() const { return bytes_; }
     std::string take() { return std::move(bytes_); }

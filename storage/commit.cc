@@ -20,23 +20,34 @@ constexpr size_t group_bytes_max = size_t{512} << 20;
 constexpr size_t contents_dropped_max = 256;
 constexpr size_t row_bytes_about = 160, event_bytes_about = 384;
 
+/// In the order of their keys: a memtable goes on from the place of the row before instead of
+/// searching for each one's, which with 100,000 queues was a quarter of what an intake cost.
+std::vector<RowChange> row_changes(std::span<const Batch> group) {
+    std::vector<RowChange> changes;
+    size_t count = 0;
+    for (const Batch& batch : group) count += batch.puts.size() + batch.removes.size();
+    changes.reserve(count);
+    for (const Batch& batch : group) {
+        for (const Delivery& delivery : batch.puts)
+            changes.push_back({key_of(delivery), &delivery});
+        for (const DeliveryKey& key : batch.removes) changes.push_back({key, nullptr});
+    }
+    std::ranges::sort(changes, {}, &RowChange::key);
+    return changes;
+}
+
 // SingleDelete is only sound when a key was put once since it was last deleted. A key twice in a
 // group is a bug of the caller; kept out here, it cannot become a delivery that rises from the dead
 // at a compaction.
-std::optional<Error> repeated_key(std::span<const Batch> group) {
-    std::vector<DeliveryKey> keys;
-    for (const Batch& batch : group) {
-        for (const Delivery& delivery : batch.puts) keys.push_back(key_of(delivery));
-        keys.insert(keys.end(), batch.removes.begin(), batch.removes.end());
-    }
-    std::ranges::sort(keys);
-    const auto twice = std::ranges::adjacent_find(keys);
-    if (twice == keys.end()) return std::nullopt;
+std::optional<Error> repeated_key(std::span<const RowChange> in_key_order) {
+    const auto twice = std::ranges::adjacent_find(in_key_order, {}, &RowChange::key);
+    if (twice == in_key_order.end()) return std::nullopt;
+    const DeliveryKey& key = twice->key;
     return Error{Errc::invalid,
                  fmt::format("delivery {}-{} due {} ms is put or removed twice in one group; a "
                              "deferral must change its due time",
-                             static_cast<uint64_t>(twice->id.job), twice->id.index,
-                             twice->due.time_since_epoch().count())};
+                             static_cast<uint64_t>(key.id.job), key.id.index,
+                             key.due.time_since_epoch().count())};
 }
 
 struct GroupSize {
@@ -81,9 +92,6 @@ void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
         write_queue(value_, info);
         put(Family::queue, queue_key(id));
     }
-    for (const DeliveryKey& key : batch.removes)
-        batch_.SingleDelete(family(Family::delivery), delivery_key(key));
-    for (const Delivery& delivery : batch.puts) put_delivery(delivery);
     uint64_t seq = first_seq;
     for (const Event& event : batch.events) {
         value_.clear();
@@ -103,6 +111,16 @@ void GroupWriter::add(const Batch& batch, uint64_t first_seq) {
         value_.clear();
         write_suppression(value_, entry);
         put(Family::suppression, suppression_key(entry.tenant, entry.address));
+    }
+}
+
+void GroupWriter::add(std::span<const RowChange> in_key_order) {
+    for (const RowChange& change : in_key_order) {
+        const std::string key = delivery_key(change.key);
+        if (change.put)
+            put_delivery(key, *change.put);
+        else
+            batch_.SingleDelete(family(Family::delivery), key);
     }
 }
 
@@ -152,11 +170,11 @@ void GroupWriter::put_content(const Job& job) {
     batch_.Put(family(Family::content), {keys, 1}, {values, 2});
 }
 
-void GroupWriter::put_delivery(const Delivery& delivery) {
+void GroupWriter::put_delivery(const std::string& key, const Delivery& delivery) {
     const bool is_new = delivery.attempts == 0 && delivery.mark.group == 0;
     value_.clear();
     write_delivery(value_, delivery, is_new ? mark_ : delivery.mark);
-    put(Family::delivery, delivery_key(key_of(delivery)));
+    put(Family::delivery, key);
 }
 
 void GroupWriter::put_idempotency(const IdempotencyRecord& record) {
@@ -173,7 +191,8 @@ Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
     // RocksDB's counts of its own steps, by thread: nobody reads them, and each comparison of keys
     // pays for them.
     rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
-    if (auto refusal = repeated_key(group)) return std::unexpected(std::move(*refusal));
+    const std::vector<RowChange> changes = row_changes(group);
+    if (auto refusal = repeated_key(changes)) return std::unexpected(std::move(*refusal));
     const GroupSize size = size_of(group);
     const EventLog::Ticket ticket = state_->events->begin(size.events);
     const Additions additions = additions_of(group, ticket.first, state_->boot);
@@ -187,6 +206,7 @@ Result<Committed> Store::commit(std::span<const Batch> group, uint16_t shard,
         writer.add(batch, seq);
         seq += batch.events.size();
     }
+    writer.add(changes);
     writer.add(additions);
     const std::vector<UselessContent> useless = state_->take_useless(contents_dropped_max);
     for (const UselessContent& content : useless) writer.drop_content(content);

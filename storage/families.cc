@@ -1,9 +1,11 @@
 #include "storage/families.h"
 
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
+#include "storage/compaction_pace.h"
 #include "storage/ledger.h"
 
 namespace storage {
@@ -74,6 +76,13 @@ rocksdb::ColumnFamilyOptions delivery_options(const Shared& shared) {
     // every refill of the window would walk over yesterday's deliveries.
     options.table_properties_collector_factories = {
         rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512, 0.5)};
+    // A commit puts its rows in the order of their keys: the memtable goes on from where the last
+    // one went. Without the option it does so only for keys that follow each other directly.
+    options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
+    // Each file of a backlog spans all queues, so each compaction writes all of the backlog again.
+    options.level0_file_num_compaction_trigger = 8;
+    options.level0_slowdown_writes_trigger = 24;
+    options.level0_stop_writes_trigger = 48;
     return options;
 }
 
@@ -104,7 +113,11 @@ rocksdb::DBOptions database_options(size_t memory_bytes) {
     // Keys of all families come nearly in order, and only the plain insert remembers where the one
     // before went: half of what a commit cost in memory was finding that place again.
     options.allow_concurrent_memtable_write = false;
-    options.max_background_jobs = 2;
+    // One flush and two compactions: one of deliveries may take its time (compaction_pace.h), and
+    // the other families go on beside it.
+    options.max_background_jobs = 3;
+    options.rate_limiter = make_compaction_pace();
+    options.listeners.push_back(make_compaction_watch());
     options.max_open_files = 512;
     options.bytes_per_sync =
         mebibyte;  // a flush of 32 MiB must not stand in front of the log's next sync

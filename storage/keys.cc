@@ -21,6 +21,7 @@ WallTime from_sortable(uint64_t bits) {
 
 std::string delivery_key(const DeliveryKey& key) {
     Writer out;
+    out.expect(delivery_key_bytes);
     out.fixed64(key.queue.high);
     out.fixed64(key.queue.low);
     out.fixed64(sortable(key.due));
