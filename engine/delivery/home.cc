@@ -23,9 +23,14 @@ constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jum
 constexpr auto adopted_look_after = std::chrono::seconds(60);
 constexpr uint64_t adopted_look_over = 540;          // seconds
 constexpr auto empty_for = std::chrono::minutes(1);  // then a queue's row goes
-constexpr size_t near_turns = 4;                     // of other queues, before a queue's next one
 constexpr auto suppression_retry = std::chrono::seconds(1);  // after a list could not be read
 constexpr auto sweep_every = std::chrono::seconds(30);
+constexpr size_t lent_overhead = 64;  // in the set of what is lent
+
+size_t bytes_of(const storage::Delivery& delivery) {
+    return sizeof(Loan) + lent_overhead + delivery.recipient.size() + delivery.vars.size() +
+           delivery.meta.size() + delivery.orcpt.size();
+}
 
 /// Deliveries of one class that a site may hold of one home: enough to keep its connections busy
 /// over a round trip between shards.
@@ -338,10 +343,11 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
 }
 
 /// It has something due for this site: it is lent from in its turn.
-void Home::have_turn(Link& link, Queue& target) {
+void Home::have_turn(Link& link, Queue& target, Where where) {
     const storage::QueueInfo& info = *target.info;
     const bool room = link.order.add(
-        {info.klass, info.tenant, info.campaign, parts_.settings->weight_of(info.tenant)}, &target);
+        {info.klass, info.tenant, info.campaign, parts_.settings->weight_of(info.tenant)}, &target,
+        where);
     if (room) offer(link);
 }
 
@@ -351,14 +357,30 @@ void Home::offer(Link& link) {
     lendable_.push_back(&link);
 }
 
+/// Of all loans of this home. Contents are counted apart.
+size_t Home::loan_bytes_max() const {
+    return parts_.settings->memory_bytes / 8 / parts_.shards;
+}
+
+/// Of each class: what keeps the site's connections busy, as long as that is a small part of what
+/// is free of the memory for loans; so ten thousand slow sites leave some of it to the next one.
+size_t Home::credit_of(const Link& link) const {
+    const size_t free = loan_bytes_max() - std::min(lent_bytes_, loan_bytes_max());
+    const size_t of_one = std::max(delivery_bytes, lent_bytes_ / std::max<size_t>(lent_.size(), 1));
+    return std::clamp(free / 16 / of_one, LendingOrder<Queue*>::allowance_min, link.credit);
+}
+
 LoanTerms Home::terms_of(Queue& owner, Waiting waiting, uint64_t link) {
     lent_.insert(waiting.delivery.id);
     ++owner.lent;
+    const size_t bytes = bytes_of(waiting.delivery);
+    lent_bytes_ += bytes;
     return {.delivery = std::move(waiting.delivery),
             .job = std::move(waiting.job),
             .queue = owner.info,
             .home = parts_.shard,
             .link = link,
+            .bytes = bytes,
             .last = std::move(waiting.last),
             .via = owner.via};
 }
@@ -381,9 +403,11 @@ void Home::lend(Link& link, WallTime now) {
     Lending lending{link.route, link.site, link.domain, link.tls, {}};
     std::vector<LoanTerms> unsure;
     std::vector<Decision> decisions;
+    link.order.set_credit(credit_of(link), lent_bytes_ > loan_bytes_max());
     for (fetch_more(link); const auto turn = next_turn(link); fetch_more(link)) {
         Queue& source = *turn->item;
         source.place = Queue::Place::idle;
+        const size_t goes_on = std::exchange(source.turn_left, 0);
         const std::shared_ptr<const storage::QueueInfo> info = source.info;
         if (obey(source, link) == Obeyed::elsewhere) {
             link.order.lent(info->klass, info->tenant, 0);
@@ -396,10 +420,11 @@ void Home::lend(Link& link, WallTime now) {
             link.unread.push_back(&source);
             continue;
         }
-        size_t lent = 0;
+        size_t lent = 0, taken = 0;
         const storage::JobId suppressed_upto = parts_.store.suppressed_upto(info->tenant);
         for (Waiting& due : source.window.take_due(now, turn->room)) {
             --waiting_;
+            ++taken;
             auto over = ended(*source.info, due.delivery, now);
             const bool lost = !due.job->content();
             LoanTerms terms = terms_of(source, std::move(due), over || lost ? 0 : link.id);
@@ -423,7 +448,9 @@ void Home::lend(Link& link, WallTime now) {
             if (near && source.window.cursor() && source.window.size() < room(now) / 2)
                 want_refill(source);
             source.place = Queue::Place::ready;
-            have_turn(link, source);
+            const bool first = goes_on > taken && source.window.first_loaded();
+            if (first) source.turn_left = goes_on - taken;
+            have_turn(link, source, first ? Where::front : Where::back);
         }
         link.order.lent(info->klass, info->tenant, lent);
         forget_if_empty(source);

@@ -65,6 +65,10 @@ class Home {
     static constexpr size_t window_max = 32768;  // deliveries of one queue in memory
     static constexpr size_t window_min = 16;     // of one that is held
     static constexpr size_t quantum = 8;         // of one queue before the next one's turn
+    /// Likewise, of one whose head was on disk: about as many rows as a block holds, since a read
+    /// of fewer unpacks the whole block for them. What was read goes out before the next is read.
+    static constexpr size_t fetch_rows = 128;
+    static constexpr size_t near_turns = 4;      // of other queues: a queue's next one is near
     static constexpr size_t refill_queues = 32;  // in one visit to the disk
     static constexpr size_t refill_rows = 2048;  // of one queue in it: commits wait behind the read
     static constexpr size_t look_queues = 32;    // likewise, of those not looked at since the start
@@ -146,6 +150,7 @@ class Home {
         std::shared_ptr<const storage::QueueInfo> info;
         QueueWindow window;
         size_t lent = 0;
+        size_t turn_left = 0;  // of the rows that were read for its turn: it goes on with them
         /// unlooked: on disk since the start, and nothing is known of it. ready: waits for its
         /// route or its turn. fetching: its turn has come, and its head is being read. held: by an
         /// order.
@@ -169,7 +174,8 @@ class Home {
     };
     /// The credits of this home with one site, for mail of one demand.
     struct Link {
-        explicit Link(size_t credit) : order(credit) {}
+        explicit Link(size_t most) : credit(most), order(most) {}
+        size_t credit;  // at most
         uint64_t id = 0;
         std::string site, domain, provider;
         std::shared_ptr<const TlsDemand> tls;
@@ -211,7 +217,10 @@ class Home {
     Task<> ask_policy(std::string name, StsAnswer& answer);
     void no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& why);
     Link& link_for(const std::string& name, const Domain& domain);
-    void have_turn(Link& link, Queue& queue);
+    using Where = LendingOrder<Queue*>::Where;
+    void have_turn(Link& link, Queue& queue, Where where = Where::back);
+    size_t credit_of(const Link& link) const;
+    size_t loan_bytes_max() const;
     void offer(Link& link);
     using Turn = LendingOrder<Queue*>::Turn;
     std::optional<Turn> next_turn(Link& link);
@@ -290,6 +299,7 @@ class Home {
     std::deque<Link*> lendable_;
     std::unordered_set<storage::DeliveryId>
         lent_;                         // lent or being committed: a refill leaves these rows alone
+    size_t lent_bytes_ = 0;            // of lent_: deliveries, not their contents
     std::vector<uint64_t> announced_;  // per shard: the last group that it told us of
     std::unordered_map<storage::JobId, std::weak_ptr<const JobInfo>> jobs_;
     size_t jobs_sweep_at_ = 1024;

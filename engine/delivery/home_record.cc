@@ -110,13 +110,15 @@ void Home::recorded(Decision& decision, WallTime now) {
 void Home::release(const LoanTerms& terms) {
     const size_t erased = lent_.erase(terms.delivery.id);
     CHECK(erased == 1, "a delivery came home twice");
+    lent_bytes_ -= terms.bytes;
     const auto owner = queues_.find(terms.delivery.queue);
     CHECK(owner != queues_.end() && owner->second->lent > 0, "a delivery came home to no queue");
     --owner->second->lent;
     if (const auto link = links_by_id_.find(terms.link); link != links_by_id_.end()) {
         const storage::QueueInfo& info = *owner->second->info;
         const bool more = link->second->order.returned(info.klass, info.tenant);
-        if (more || !link->second->unread.empty()) offer(*link->second);
+        if (more || !link->second->unread.empty() || !link->second->fetched.empty())
+            offer(*link->second);
     }
 }
 

@@ -19,7 +19,7 @@ template <class T>
 bool is_to_be_repeated(const storage::Result<T>& read) {
     return !read && read.error().code != storage::Errc::corruption;
 }
-}
+}  // namespace
 
 struct Home::Refill {
     storage::QueueId queue;
@@ -31,7 +31,12 @@ struct Home::Refill {
 /// Looks at every queue that was on disk at the start, a few in each visit, beside what is wanted
 /// meanwhile: whatever is due first goes out first, and the rest is known a little later.
 void Home::look_at_all() {
-    std::ranges::sort(unlooked_, std::greater());  // from its end on, in the order of the disk
+    // From its end on: transactional ones first, then in the order of the disk.
+    const auto transactional = std::ranges::partition(unlooked_, [&](const storage::QueueId id) {
+        return queues_.at(id)->info->klass == storage::Class::bulk;
+    });
+    std::ranges::sort(unlooked_.begin(), transactional.begin(), std::greater());
+    std::ranges::sort(transactional, std::greater());
     if (unlooked_.empty() || refilling_) return;
     refilling_ = true;
     scope_.spawn(refill());
@@ -72,6 +77,7 @@ void Home::fetched(Queue& target) {
         --link->fetching;
         if (is_due(target, parts_.reactor.wall())) {
             target.place = Queue::Place::ready;
+            target.turn_left = fetch_rows;
             link->fetched.push_back(&target);
         } else {
             const storage::QueueInfo& info = *target.info;
@@ -103,7 +109,10 @@ std::vector<Home::Refill> Home::next_refills() {
         Queue& target = *found->second;
         target.refill_wanted = false;
         const bool wanted = target.place == Queue::Place::fetching;
-        const size_t limit = std::max(room(now), wanted ? quantum : 0);
+        const bool others_wait =
+            target.fetched_for && target.fetched_for->order.waiting() >= near_turns;
+        const size_t limit = std::max(std::min(room(now), others_wait ? fetch_rows : window_max),
+                                      wanted ? quantum : 0);
         if (!target.window.cursor() || target.window.size() >= limit ||
             target.place == Queue::Place::held) {
             wanted ? go_on_fetching(target) : forget_if_empty(target);

@@ -33,8 +33,10 @@ class LendingOrder {
         std::string_view tenant, campaign;
         double weight = 1;
     };
-    /// A queue has something due: behind the others of its campaign. True: it could be lent now.
-    bool add(const Claimant& who, Item item) {
+    enum class Where : uint8_t { front, back };
+    /// A queue has something due: behind the others of its campaign, or before them when its turn
+    /// goes on. True: it could be lent now.
+    bool add(const Claimant& who, Item item, Where where = Where::back) {
         Side& side = side_of(who.klass);
         auto found = side.tenants.find(who.tenant);
         if (found == side.tenants.end()) {
@@ -48,9 +50,17 @@ class LendingOrder {
             tenant.turns.push_back({std::string(who.campaign), {}});
             turn = tenant.by_name.emplace(who.campaign, std::prev(tenant.turns.end())).first;
         }
-        turn->second->items.push_back(item);
+        std::deque<Item>& items = turn->second->items;
+        items.insert(where == Where::front ? items.begin() : items.end(), item);
         ++waiting_;
         return room_of(side, tenant) > 0;
+    }
+
+    /// From now on; what is out beyond it comes home in its time. `tight`: no more than
+    /// allowance_min of each class, however many tenants there are.
+    void set_credit(size_t credit, bool tight) {
+        credit_ = credit;
+        tight_ = tight;
     }
 
     struct Turn {
@@ -76,6 +86,7 @@ class LendingOrder {
     void set_aside(storage::Class klass, std::string_view tenant, size_t count) {
         Tenant& of = tenant_of(klass, tenant)->second;
         of.aside += count;
+        side_of(klass).taken += count;
         aside_ += count;
     }
     /// It is read. What of `count` may be lent of it; lent() follows, also for nothing.
@@ -83,6 +94,7 @@ class LendingOrder {
         Tenant& of = tenant_of(klass, tenant)->second;
         CHECK(of.aside >= count, "more came back than was set aside");
         of.aside -= count;
+        side_of(klass).taken -= count;
         aside_ -= count;
         return std::min(count, room_of(side_of(klass), of));
     }
@@ -91,18 +103,20 @@ class LendingOrder {
         Side& side = side_of(klass);
         const auto found = tenant_of(klass, tenant);
         found->second.out += count;
+        side.taken += count;
         out_ += count;
         forget_if_idle(side, found);
     }
-    /// True: another of that tenant could be lent now.
+    /// True: another could be lent now.
     bool returned(storage::Class klass, std::string_view tenant) {
         Side& side = side_of(klass);
         const auto found = side.tenants.find(tenant);
         CHECK(found != side.tenants.end() && found->second.out > 0,
               "a site gave back more than it was lent");
         --found->second.out;
+        --side.taken;
         --out_;
-        const bool more = !found->second.turns.empty();
+        const bool more = tight_ ? waiting_ > 0 : !found->second.turns.empty();
         forget_if_idle(side, found);
         return more;
     }
@@ -132,6 +146,7 @@ class LendingOrder {
     struct Side {
         std::map<std::string, Tenant, std::less<>> tenants;  // with something due or out
         double weights = 0;                                  // of them, together
+        size_t taken = 0;                                    // by them: out or set aside
     };
     using Tenants = decltype(Side::tenants);
 
@@ -149,7 +164,8 @@ class LendingOrder {
         const double share = static_cast<double>(credit_) * tenant.weight / side.weights;
         const size_t allowance = std::max(allowance_min, static_cast<size_t>(share));
         const size_t taken = tenant.out + tenant.aside;
-        return allowance > taken ? allowance - taken : 0;
+        const size_t room = allowance > taken ? allowance - taken : 0;
+        return tight_ ? std::min(room, allowance_min - std::min(side.taken, allowance_min)) : room;
     }
     Item take(Tenant& tenant) {
         const auto campaign = tenant.turns.begin();
@@ -173,6 +189,7 @@ class LendingOrder {
     }
 
     size_t credit_;
+    bool tight_ = false;
     size_t out_ = 0, aside_ = 0, waiting_ = 0;
     std::array<Side, 2> sides_;  // by class: transactional, bulk
 };

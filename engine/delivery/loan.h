@@ -43,6 +43,7 @@ struct LoanTerms {
     std::shared_ptr<const storage::QueueInfo> queue;
     ShardId home = 0;
     uint64_t link = 0;  // the home's account with the site
+    size_t bytes = 0;   // of memory, counted by the home until it is back
     uint32_t untried =
         0;  // times that it went onto a connection and came off again without a verdict
     bool lock_step = false;  // the host lost its way in a group with it: one command at a time now

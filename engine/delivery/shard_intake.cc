@@ -84,15 +84,24 @@ ShardIntake::Known& ShardIntake::known_queue(const storage::Job& job, const std:
     key_into(key_, job, domain);
     const storage::QueueId id = digest_.of(key_);
     if (const auto found = known_queues_.find(id); found != known_queues_.end()) return *found;
-    if (known_queues_.size() >= known_queues_max) known_queues_.clear();
+    // Those of yesterday go when as many have been asked for since: with one more than there is
+    // room for, each would otherwise be forgotten before its next turn.
+    auto older = older_queues_.extract(id);
+    if (known_queues_.size() >= known_queues_max) older_queues_ = std::exchange(known_queues_, {});
+    if (!older.empty()) return *known_queues_.insert(std::move(older)).position;
     auto info = std::make_shared<const storage::QueueInfo>(
         storage::QueueInfo{job.tenant, job.campaign, job.klass, domain});
     return *known_queues_.emplace(id, KnownQueue{std::move(info), ++last_number_}).first;
 }
 
+void ShardIntake::forget(storage::QueueId id) {
+    known_queues_.erase(id);
+    older_queues_.erase(id);
+}
+
 Task<> ShardIntake::rewrite_rows(std::vector<storage::QueueId> queues) {
     for (const storage::QueueId id : queues) {
-        known_queues_.erase(id);
+        forget(id);
         rewritten_.insert(id);
     }
     co_await spool_.settled();
@@ -101,7 +110,7 @@ Task<> ShardIntake::rewrite_rows(std::vector<storage::QueueId> queues) {
 void ShardIntake::let_go(const std::vector<storage::QueueId>& queues) {
     for (const storage::QueueId id : queues) {
         // What it was written by meanwhile may have been dropped again.
-        known_queues_.erase(id);
+        forget(id);
         rewritten_.erase(id);
     }
 }
@@ -235,9 +244,10 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
         co_await spool_.accept(std::move(draft.batch), std::move(draft.origins), std::move(jobs));
     if (!committed) co_return std::unexpected(refusal_for(committed.error()));
     for (const auto& [id, number] : draft.new_queues)
-        if (const auto found = known_queues_.find(id);
-            found != known_queues_.end() && found->second.number == number)
-            found->second.row_durable = true;
+        for (KnownQueues* known : {&known_queues_, &older_queues_})
+            if (const auto found = known->find(id);
+                found != known->end() && found->second.number == number)
+                found->second.row_durable = true;
     suppressed_.add(draft.suppressed);
     co_return std::expected<void, Refusal>{};
 }

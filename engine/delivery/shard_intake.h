@@ -39,7 +39,7 @@ class QueueDigest {
 class ShardIntake final : public Intake {
   public:
     static constexpr size_t known_queues_max =
-        100'000;  // remembered; more costs a row each time, not an error
+        100'000;  // remembered, and as many older ones; more costs rows, not an error
 
     ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
                 storage::JobId floor, std::shared_ptr<const Settings> settings,
@@ -70,12 +70,14 @@ class ShardIntake final : public Intake {
     };
     struct Draft;
     using Known = std::pair<const storage::QueueId, KnownQueue>;
+    using KnownQueues = std::unordered_map<storage::QueueId, KnownQueue>;
     Known& known_queue(const storage::Job& job, const std::string& domain);
     /// For each part, which of its recipients are on a suppression list; nothing for a tenant that
     /// no list is about.
     using Suppressed = std::vector<std::vector<Listed>>;
     bool has_list(const JobPart& part) const;
     Task<storage::Result<Suppressed>> look_up(const std::vector<JobPart>* parts);
+    void forget(storage::QueueId id);
     void add_part(JobPart& part, const std::vector<Listed>& suppressed, Draft& draft);
 
     Reactor& reactor_;
@@ -87,7 +89,7 @@ class ShardIntake final : public Intake {
     Worker& worker_;  // of the spool
     storage::Store& store_;
     metrics::Counter& suppressed_;
-    std::unordered_map<storage::QueueId, KnownQueue> known_queues_;
+    KnownQueues known_queues_, older_queues_;
     std::unordered_set<storage::QueueId> rewritten_;  // between rewrite_rows() and let_go()
     uint64_t last_number_ = 0;
     QueueDigest digest_;

@@ -54,6 +54,38 @@ TEST(LendingOrder, LendsToANewcomerAlthoughAnotherHoldsAllOfTheCredit) {
     EXPECT_EQ(turn->item, 2);
 }
 
+TEST(LendingOrder, GoesOnWithAQueueThatIsAddedInFront) {
+    Order order(160);
+    for (const int item : {1, 2, 3}) order.add({bulk, "a", ""}, item);
+    EXPECT_EQ(order.next(8)->item, 1);
+    order.add({bulk, "a", ""}, 1, Order::Where::front);
+    EXPECT_EQ(order.next(8)->item, 1);
+    order.add({bulk, "a", ""}, 1);
+    EXPECT_EQ(order.next(8)->item, 2);
+    EXPECT_EQ(order.next(8)->item, 3);
+    EXPECT_EQ(order.next(8)->item, 1);
+}
+
+TEST(LendingOrder, LendsEachClassItsLeastToAllTenantsTogetherWhenItIsTight) {
+    Order order(160);
+    for (const char* tenant : {"a", "b"}) order.add({bulk, tenant, ""}, tenant[0]);
+    order.set_credit(Order::allowance_min, true);
+    const auto first = order.next(8);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->room, 8u);
+    order.lent(bulk, first->item == 'a' ? "a" : "b", 8);
+    EXPECT_FALSE(order.next(8)) << "another tenant's eight would be beyond it";
+    order.add({storage::Class::transactional, "b", ""}, 't');
+    EXPECT_EQ(order.next(8)->item, 't');
+    order.lent(storage::Class::transactional, "b", 0);
+    // The room that one gives back is another one's.
+    EXPECT_TRUE(order.returned(bulk, first->item == 'a' ? "a" : "b"));
+    const auto second = order.next(8);
+    ASSERT_TRUE(second);
+    EXPECT_NE(second->item, first->item);
+    EXPECT_EQ(second->room, 1u);
+}
+
 TEST(LendingOrder, LendsTransactionalMailBeforeBulkAndBesideAllOfIt) {
     Order order(64);
     std::map<int, Order::Claimant> who{{1, {bulk, "a", ""}}};
