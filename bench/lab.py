@@ -175,7 +175,7 @@ class Lab:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
         # A CI machine ends a run with SIGTERM: leave by the same door as on Ctrl-C.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, terminated)
         return self
 
     def __exit__(self, kind, error, trace):
@@ -214,6 +214,12 @@ class Lab:
         if wait:
             engine.wait_ready(20)
         return engine
+
+
+def terminated(*_):
+    """Says so: a run that ends without a word looks like a bug of what it measures."""
+    print(f"{pathlib.Path(sys.argv[0]).name}: ended by SIGTERM", file=sys.stderr, flush=True)
+    sys.exit(143)
 
 
 def wait_until(condition, seconds, what, every=0.05):
