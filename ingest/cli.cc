@@ -43,6 +43,7 @@ void describe(CLI::App& app, Words& words, Serve daemon, Run& run) {
     describe_orders(app, words, run);
     describe_suppress(app, words, run);
     describe_upkeep(app, words, run);
+    describe_config(app, words, run);
     describe_documents(app, words, run);
 }
 

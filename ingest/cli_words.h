@@ -41,10 +41,12 @@ struct Words {
     ClassifyOptions classify;
     ListOptions list;
     WhyOptions why;
+    ExplainOptions explain;
+    ImportOptions import;
     FsckCommandOptions fsck;
     BackupOptions backup;
     RestoreOptions restore;
-    bool once = false;
+    bool once = false, dry_run = false;
     std::string document;  // a shell, or the page that is wanted
     std::string folder;    // where man pages go
     bool markdown = false;
@@ -60,6 +62,7 @@ void describe_mail(CLI::App& app, Words& words, Run& run);    // that hand over 
 void describe_orders(CLI::App& app, Words& words, Run& run);  // that change what is sent
 void describe_suppress(CLI::App& app, Words& words, Run& run);
 void describe_upkeep(CLI::App& app, Words& words, Run& run);  // for the host and the queue's files
+void describe_config(CLI::App& app, Words& words, Run& run);    // about the configuration
 void describe_documents(CLI::App& app, Words& words, Run& run);  // completions, manual pages
 
 /// Prints everything that is wrong with a configuration. nullopt: nothing can be done with it.

@@ -162,6 +162,27 @@ struct RestoreOptions {
 };
 int restore(const RestoreOptions& options);
 
+struct ReloadOptions {
+    ClientOptions client;
+    enum class How : uint8_t { in_force, dry_run };
+    How how = How::in_force;
+};
+int reload(const ReloadOptions& options);
+
+struct ExplainOptions {
+    ClientOptions client;
+    std::string domain;  // or an address in it
+};
+/// Where a domain's mail goes and why, which limits hold there, and what holds it back now.
+int explain(const ExplainOptions& options);
+
+struct ImportOptions {
+    std::string what, file;
+    Output output = Output::text;
+};
+/// KumoMTA's traffic shaping as a file for provider_files, on standard output.
+int import_shaping(const ImportOptions& options);
+
 struct PasswordOptions {
     enum class What : uint8_t { hash, new_password, api_key };
     What what = What::hash;  // of the password on standard input

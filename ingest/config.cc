@@ -12,6 +12,7 @@
 
 #include "ingest/config_check.h"
 #include "ingest/config_reader.h"
+#include "ingest/digest.h"
 #include "ingest/setting.h"
 #include "ingest/setting_check.h"
 #include "metrics/check.h"
@@ -130,6 +131,21 @@ std::string host_name() {
     return full;
 }
 
+std::string digest_of_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return {};
+    std::string text(file_bytes_max, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(in.gcount()));
+    return plain_sha256(text);
+}
+
+std::string hex(std::string_view octets) {
+    std::string text;
+    for (const char c : octets) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    return text;
+}
+
 std::expected<std::string, ConfigProblems> read_file(const std::filesystem::path& path) {
     const auto fail = [&](std::string what, std::string mend) {
         return std::unexpected(
@@ -152,6 +168,18 @@ std::expected<std::string, ConfigProblems> read_file(const std::filesystem::path
 }
 }  // namespace
 
+std::string hash_of(const std::vector<Config::File>& files) {
+    std::string digests;
+    for (const Config::File& file : files) digests += digest_of_file(file.path);
+    return hex(plain_sha256(digests));
+}
+
+std::string Config::hash() const {
+    std::string digests;
+    for (const File& one : files) digests += one.digest;
+    return hex(plain_sha256(digests));
+}
+
 std::string to_string(const ConfigProblem& problem) {
     std::string text = problem.file;
     if (problem.line > 0) text += fmt::format(":{}:{}", problem.line, problem.column);
@@ -171,6 +199,7 @@ std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::s
         config.delivery.tenants.emplace(tenant.name, tenant.delivery);
     add_warnings(config);
     sort_effective(config);
+    for (Config::File& file : config.files) file.digest = digest_of_file(file.path);
     return config;
 }
 
@@ -184,6 +213,8 @@ std::expected<Config, ConfigProblems> load_config(const std::filesystem::path& p
     auto config = parse_config(text, path.string());
     if (!config) return config;
     config->file = path;
+    config->loaded = std::chrono::system_clock::now();
+    if (!path.empty()) config->files.insert(config->files.begin(), {path.string(), plain_sha256(text)});
     const bool named = !config->delivery.node_name.empty();
     if (!named) config->delivery.node_name = host_name();
     if (config->organization.empty()) config->organization = config->delivery.node_name;

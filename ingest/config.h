@@ -2,6 +2,7 @@
 // is wrong with it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <filesystem>
@@ -63,8 +64,18 @@ struct Config {
         std::string name;    // "retry.expires", "provider.google.connections"
         std::string value;   // as TOML
         std::string origin;  // "sluice.toml:12" or "default"
+        std::string digest{};  // of a value that is not shown
     };
     std::vector<Effective> effective;
+    /// A file that it was read from, or that a setting names: what is in it counts as well.
+    struct File {
+        std::string path;
+        std::string digest;  // of its contents; empty: it could not be read
+    };
+    std::vector<File> files;  // the first one is `file`
+    bool watch = false;       // of these files
+    std::chrono::system_clock::time_point loaded{};
+    std::string hash() const;  // of the contents of all files, in hex: the same on equal nodes
     std::vector<std::string> warnings;  // legal, and probably not meant
 };
 
@@ -81,6 +92,9 @@ std::string to_string(const ConfigProblem& problem);  // "sluice.toml:12:9: what
 /// but a text that is no TOML has only one: the first. The node's name stays empty when the text
 /// does not set it.
 std::expected<Config, ConfigProblems> parse_config(std::string_view text, std::string_view file);
+
+/// What the contents of these files come to now.
+std::string hash_of(const std::vector<Config::File>& files);
 
 /// Reads a file, or the defaults when `path` is empty, and fills in what depends on this host: the
 /// node's name.

@@ -4,6 +4,7 @@
 
 #include "ingest/json_out.h"
 #include "ingest/query_reader.h"
+#include "ingest/units.h"
 
 namespace ingest {
 
@@ -15,7 +16,10 @@ engine::Task<> get_config(HttpConnection& connection, const HttpRequest& request
     CHECK(context.config != nullptr, "the configuration's path was routed without one");
     std::string body;
     JsonObject object(body);
-    object.text_if("file", context.config->file.string());
+    object.text_if("file", context.config->file.string())
+        .text("hash", context.config->hash())
+        .text("loaded", format_time(std::chrono::floor<std::chrono::milliseconds>(
+                            context.config->loaded)));
     object.key("settings");
     body += '[';
     bool first = true;

@@ -86,7 +86,29 @@ class Checker {
                 "add it, or mend the name");
     }
 
+    void check_proxy_of(const engine::SourceSettings& source) {
+        const engine::EgressProxy& proxy = *source.proxy;
+        const auto wrong = [&](std::string_view what, std::string mend) {
+            problem(fmt::format("source.{}.name", source.name),
+                    fmt::format("[[source]] {}: {}", source.name, what), std::move(mend));
+        };
+        if (proxy.address.empty()) return wrong("it has a log-in and no proxy", "set proxy");
+        if (proxy.user.empty() != proxy.password.empty())
+            return wrong("proxy_user and proxy_password_file go together", "set both");
+        constexpr size_t password_max = 255;  // RFC 1929 2
+        if (proxy.password.size() > password_max)
+            return wrong("the password is longer than the 255 octets that SOCKS5 has for it",
+                         "give a shorter one");
+        if (proxy.kind == engine::EgressProxy::Kind::socks5) return;
+        if (!proxy.user.empty())
+            wrong("the PROXY protocol knows no log-in", "take proxy_user out, or use socks5://");
+        if (!source.address)
+            wrong("with haproxy:// it needs the address that the proxy connects from",
+                  "set address");
+    }
+
     void check_source(const engine::SourceSettings& source) {
+        if (source.proxy) check_proxy_of(source);
         if (!source.warmup) return;
         if (source.warmup->messages.empty() || source.warmup->began == std::chrono::sys_days{}) {
             problem(fmt::format("source.{}.warmup", source.name),

@@ -14,6 +14,7 @@
 #include <toml++/toml.h>
 
 #include "ingest/did_you_mean.h"
+#include "ingest/digest.h"
 #include "ingest/setting.h"
 #include "ingest/units.h"
 
@@ -128,6 +129,7 @@ class Reader {
     /// Its place counts from the folder of the file that names it.
     void read_provider_file(const std::string& name) {
         const auto path = std::filesystem::path(file_).parent_path() / name;
+        config_.files.push_back({path.string(), {}});
         const toml::parse_result document = toml::parse_file(path.string());
         if (document.failed()) {
             const toml::parse_error& error = document.error();
@@ -139,12 +141,12 @@ class Reader {
         }
         Reader inner(config_, path.string(), problems_);
         for (auto&& [key, node] : document.table()) {
-            if (key.str() == "provider" || key.str() == "automation")
+            if (key.str() == "provider" || key.str() == "domain" || key.str() == "automation")
                 inner.read_repeated(key, node);
             else
                 inner.problem(key.source(),
                               fmt::format("{} in a file of providers", shown(key.str())),
-                              "only [[provider]] and [[automation]] belong there");
+                              "only [[provider]], [[domain]] and [[automation]] belong there");
         }
     }
 
@@ -184,6 +186,7 @@ class Reader {
         const std::string label = label_of(section, table);
         const std::string prefix = fmt::format("{}.{}", section, shown(label));
         engine::Provider* known = section == "provider" ? provider_named(label) : nullptr;
+        engine::DomainSettings* known_domain = section == "domain" ? domain_named(label) : nullptr;
         for (const Setting& s : settings()) {
             if (s.section == section && s.bounds.required && !table.contains(s.key) && !known) {
                 problem(table.source(), fmt::format("[[{}]] has no {}", section, s.key),
@@ -204,7 +207,7 @@ class Reader {
             target.limits = &target.provider->limits;
             target.total = &target.provider->total;
         } else if (section == "domain") {
-            target.domain = &config_.delivery.domains.emplace_back();
+            target.domain = known_domain ? known_domain : &config_.delivery.domains.emplace_back();
             target.limits = &target.domain->limits;
         } else if (section == "source") {
             target.source = &config_.sources.emplace_back();
@@ -233,6 +236,12 @@ class Reader {
     engine::Provider* provider_named(const std::string& name) {
         auto& all = config_.delivery.providers;
         const auto found = std::ranges::find(all, name, &engine::Provider::name);
+        return found == all.end() ? nullptr : &*found;
+    }
+
+    engine::DomainSettings* domain_named(const std::string& name) {
+        auto& all = config_.delivery.domains;
+        const auto found = std::ranges::find(all, name, &engine::DomainSettings::name);
         return found == all.end() ? nullptr : &*found;
     }
 
@@ -265,6 +274,7 @@ class Reader {
         const size_t before = problems_.size();
         SettingValue value = read_value(setting, node);
         if (problems_.size() != before) return;
+        if (setting.bounds.file) note_files(value);
         setting.set(target, std::move(value));
         const std::string origin = file_ == default_origin
                                        ? std::string(default_origin)
@@ -275,7 +285,13 @@ class Reader {
         const auto total = engine::parse_total_limit(setting.key);
         if (target.total && total) target.total->origins[static_cast<size_t>(*total)] = origin;
         const std::string text = setting.bounds.secret ? "\"(hidden)\"" : toml_text(node);
-        remember({fmt::format("{}.{}", prefix, setting.key), text, origin});
+        remember({fmt::format("{}.{}", prefix, setting.key), text, origin,
+                  setting.bounds.secret ? plain_sha256(toml_text(node)) : ""});
+    }
+
+    void note_files(const SettingValue& value) {
+        if (!value.text.empty()) config_.files.push_back({value.text, {}});
+        for (const std::string& path : value.texts) config_.files.push_back({path, {}});
     }
 
     void remember(Config::Effective entry) {

@@ -32,7 +32,7 @@ std::string bound_text(Type type, uint64_t bound) {
 std::string bounds_text(const Setting& setting) {
     const bool counted = setting.type == Type::integer || setting.type == Type::duration ||
                          setting.type == Type::durations || setting.type == Type::size;
-    const auto& [least, most, check, required, secret] = setting.bounds;
+    const auto [least, most] = std::pair(setting.bounds.least, setting.bounds.most);
     if (!counted || (least == 0 && most == UINT64_MAX)) return "";
     if (most == UINT64_MAX) return "at least " + bound_text(setting.type, least);
     return fmt::format("{} to {}", bound_text(setting.type, least), bound_text(setting.type, most));
@@ -49,6 +49,8 @@ std::string default_text(const Setting& setting) {
     if (setting.bounds.required) return "must be given";
     return setting.fallback.empty() ? "" : fmt::format("`{}`", setting.fallback);
 }
+
+constexpr std::string_view restart_text = " A change needs a restart.";
 
 /// Cells end at bars, and a "<" would begin HTML.
 std::string cell(std::string_view text) {
@@ -79,7 +81,8 @@ std::string config_reference() {
         "not what the program says.\n"
         "[sluice.example.toml](sluice.example.toml) shows them in use, `sluice check` tells "
         "where each value in force comes from.\n"
-        "Sections in double brackets may come many times.\n";
+        "Sections in double brackets may come many times. `sluice reload` puts changes in force, "
+        "except where a restart is mentioned.\n";
     walk(
         [&](std::string_view section) {
             out += fmt::format(
@@ -87,8 +90,9 @@ std::string config_reference() {
                 heading(section));
         },
         [&](const Setting& s) {
-            out += fmt::format("| `{}` | {} | {}{} | {} |\n", s.key, cell(default_text(s)),
+            out += fmt::format("| `{}` | {} | {}{}{} | {} |\n", s.key, cell(default_text(s)),
                                cell(s.help), s.bounds.secret ? " Shown to nobody." : "",
+                               s.reload == Setting::Reload::restart ? restart_text : "",
                                cell(type_text(s)));
         });
     return out;
@@ -106,8 +110,9 @@ std::string config_man_page() {
                                           : s.fallback.empty()
                                               ? ""
                                               : fmt::format(" Default: {}.", roff(s.fallback));
-             out += fmt::format(".TP\n\\fB{}\\fR\n{}{}\n({})\n", roff(s.key), roff(s.help),
-                                fallback, roff(type_text(s)));
+             out += fmt::format(".TP\n\\fB{}\\fR\n{}{}{}\n({})\n", roff(s.key), roff(s.help),
+                                s.reload == Setting::Reload::restart ? restart_text : "", fallback,
+                                roff(type_text(s)));
          });
     return out + ".SH SEE ALSO\n\\fBsluice\\fR(1)\n";
 }

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "engine/delivery/in_doubt.h"
-#include "engine/message/dkim_keys.h"
 #include "engine/net/tls_context.h"
+#include "ingest/config_watch.h"
 #include "ingest/node_shard.h"
 #include "ingest/service_manager.h"
 #include "ingest/shard_watch.h"
@@ -96,10 +96,10 @@ void observe_store(metrics::Registry& registry, const NodeShared& shared) {
     registry.gauge(catalog::queue_bytes).set(static_cast<double>(store.data_bytes()));
     metrics::Counter& unreadable = registry.counter(catalog::storage_unreadable);
     unreadable.add(store.unreadable() - unreadable.value());
-    registry.gauge(catalog::queue_limit).set(static_cast<double>(shared.settings->queue_bytes_max));
-    registry.gauge(catalog::storage_free_min)
-        .set(static_cast<double>(shared.settings->free_disk_min));
-    registry.gauge(catalog::memory_limit).set(static_cast<double>(shared.settings->memory_bytes));
+    const auto settings = shared.config.settings();
+    registry.gauge(catalog::queue_limit).set(static_cast<double>(settings->queue_bytes_max));
+    registry.gauge(catalog::storage_free_min).set(static_cast<double>(settings->free_disk_min));
+    registry.gauge(catalog::memory_limit).set(static_cast<double>(settings->memory_bytes));
     registry.gauge(catalog::content_memory)
         .set(static_cast<double>(shared.content_memory.bytes.load(std::memory_order_relaxed)));
     const auto refusal = shared.gate.refusal();
@@ -131,21 +131,21 @@ class Daemon {
 
   private:
     engine::ShardId shard_count() const;
-    /// Reads the keys of these entries and puts them in force. The error names every problem.
-    std::expected<void, std::string> use_keys(const std::vector<engine::DkimEntry>& entries);
-    void reload();
+    void begin_reload();
+    void look_at_files();
     std::expected<void, std::string> listen();
     std::string status() const;  // for the service manager
     std::expected<void, std::string> settle_left_in_doubt();
-    std::expected<std::shared_ptr<const engine::TlsContext>, std::string> tls_of_listeners() const;
 
-    const Config& config_;
+    const Config& config_;  // as it was at the start
     ServiceManager manager_;
     std::unique_ptr<storage::Store> store_;
     std::unique_ptr<storage::InDoubtFiles> in_doubt_;
     std::unique_ptr<NodeShared> shared_;
     std::vector<std::unique_ptr<NodeShard>> shards_;
     std::optional<ShardWatch> watch_;
+    std::optional<ConfigWatch> files_;
+    std::optional<uint64_t> reloading_;  // the service manager waits for this one
     std::unique_ptr<metrics::Exposer> exposer_;
 };
 
@@ -155,60 +155,14 @@ engine::ShardId Daemon::shard_count() const {
     return static_cast<engine::ShardId>(std::min(wanted, unsigned{engine::IdMaker::shards_max}));
 }
 
-std::expected<void, std::string> Daemon::use_keys(const std::vector<engine::DkimEntry>& entries) {
-    // Before the first key is read; a daemon without keys locks no memory.
-    if (!entries.empty() && !engine::DkimKey::protect_memory())
-        metrics::log::warn(
-            "dkim.memory_not_locked",
-            {{"hint", "keys may reach the swap or a core dump: raise LimitMEMLOCK"}});
-    const auto loaded = engine::DkimKeys::load(entries);
-    std::string problems;
-    for (const auto& report : loaded.reports) {
-        if (!report.problem.empty())
-            problems += fmt::format("{}[[dkim]] {}: {}", problems.empty() ? "" : "; ", report.entry,
-                                    report.problem);
-        if (!report.warning.empty())
-            metrics::log::warn("dkim.key", {{"entry", report.entry}, {"why", report.warning}});
-    }
-    if (!problems.empty()) return std::unexpected(std::move(problems));
-    shared_->keyring.set(loaded.keys);
-    return {};
-}
-
-/// SIGHUP: the entries of [[dkim]] and the key files anew. Whatever is wrong leaves all as it was.
-void Daemon::reload() {
-    const auto config = load_config(config_.file);
-    if (!config) {
-        for (const ConfigProblem& problem : config.error())
-            metrics::log::error("daemon.reload_refused", {{"problem", to_string(problem)}});
-        return;
-    }
-    if (const auto used = use_keys(config->dkim); !used) {
-        metrics::log::error("daemon.reload_refused", {{"problem", used.error()}});
-        return;
-    }
-    metrics::log::info("daemon.reloaded",
-                       {{"dkim", config->dkim.size()},
-                        {"hint", "keys and [[dkim]] only; other settings take a restart"}});
-}
-
 /// Before any shard runs, so that queues are read as this leaves them.
 std::expected<void, std::string> Daemon::settle_left_in_doubt() {
     const auto now =
         std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const auto settled = engine::settle_left_in_doubt(*in_doubt_, *store_, *shared_->settings,
+    const auto settled = engine::settle_left_in_doubt(*in_doubt_, *store_, config_.delivery,
                                                       shards_.front()->metrics(), now);
     if (!settled) return std::unexpected(settled.error().what);
     return {};
-}
-
-std::expected<std::shared_ptr<const engine::TlsContext>, std::string> Daemon::tls_of_listeners()
-    const {
-    if (config_.tls.certificate.empty()) return nullptr;
-    auto context = engine::TlsContext::server(
-        {.certificate = config_.tls.certificate, .key = config_.tls.key});
-    if (!context) return std::unexpected("[tls]: " + context.error().what);
-    return std::move(*context);
 }
 
 std::expected<void, std::string> Daemon::start() {
@@ -234,16 +188,19 @@ std::expected<void, std::string> Daemon::start() {
                              "[delivery] tls_ca_file"}});
     }
 
-    auto listeners_tls = tls_of_listeners();
+    auto listeners_tls = load_listeners_tls(config_.tls);
     if (!listeners_tls) return std::unexpected(listeners_tls.error());
     auto journals = storage::InDoubtFiles::open(config_.data_dir, count, store_->boot());
     if (!journals) return std::unexpected(journals.error().what);
     in_doubt_ = std::move(*journals);
     shared_ = std::make_unique<NodeShared>(
-        config_, NodeShared::Tls{.for_hosts = std::move(*tls), .of_us = std::move(*listeners_tls)},
-        *store_, *in_doubt_, count);
+        std::make_shared<const Config>(config_),
+        NodeShared::Tls{.for_hosts = std::move(*tls), .of_us = std::move(*listeners_tls)}, *store_,
+        *in_doubt_, count);
     shared_->descriptors = parts;
-    if (auto keys = use_keys(config_.dkim); !keys) return keys;
+    auto keys = load_keys(config_.dkim);
+    if (!keys) return std::unexpected(keys.error());
+    shared_->keyring.set(std::move(*keys));
     for (engine::ShardId id = 0; id < count; ++id) {
         auto reactor = engine::UringReactor::create();
         if (!reactor) return std::unexpected(reactor.error().what);
@@ -268,6 +225,7 @@ std::expected<void, std::string> Daemon::start() {
     }
     if (auto listening = listen(); !listening) return listening;
     watch_.emplace(shards_);
+    files_.emplace(config_);
     if (!config_.listen.metrics.empty()) {
         auto exposer = metrics::Exposer::start(config_.listen.metrics, version);
         if (!exposer) return std::unexpected(exposer.error());
@@ -289,7 +247,7 @@ std::expected<void, std::string> Daemon::start() {
         shards_[id]->start(std::move((*queues)[id]));
     }
     metrics::log::info("daemon.ready", {{"version", version},
-                                        {"node", shared_->settings->node_name},
+                                        {"node", shared_->node_name},
                                         {"shards", count},
                                         {"boot", store_->boot()},
                                         {"queues", found},
@@ -311,24 +269,35 @@ std::expected<void, std::string> Daemon::listen() {
 }
 
 std::string Daemon::status() const {
-    return fmt::format("serving as {} with {} shards", shared_->settings->node_name,
-                       shards_.size());
+    return fmt::format("serving as {} with {} shards", shared_->node_name, shards_.size());
+}
+
+void Daemon::begin_reload() {
+    if (!reloading_) manager_.reloading();
+    reloading_ = shards_.front()->ask_reload();
+}
+
+void Daemon::look_at_files() {
+    const auto config = shared_->config.get();
+    if (config->watch && files_->has_changed(*config)) begin_reload();
 }
 
 bool Daemon::run(const sigset_t& signals) {
     using Clock = std::chrono::steady_clock;
     std::optional<Clock::time_point> overrun_at;
     while (shared_->drained.load(std::memory_order_acquire) < shards_.size()) {
-        const timespec look{.tv_sec = overrun_at ? 0 : 1, .tv_nsec = overrun_at ? 20'000'000 : 0};
+        const bool soon = overrun_at || reloading_;
+        const timespec look{.tv_sec = soon ? 0 : 1, .tv_nsec = soon ? 20'000'000 : 0};
         const int signal = sigtimedwait(&signals, nullptr, &look);
         // A drain has a bound of its own, so the watchdog need not look at the shards then.
         const bool turns = watch_->all_turned();
         if (turns || overrun_at) manager_.alive();
-        if (signal == SIGHUP) {
-            manager_.reloading();
-            reload();
+        if (signal == SIGHUP) begin_reload();
+        if (reloading_ && shards_.front()->reloads_done() >= *reloading_) {
+            reloading_.reset();
             manager_.ready(status());
         }
+        if (!soon && signal < 0) look_at_files();
         if (signal == SIGTERM || signal == SIGINT) {
             if (overrun_at) {
                 metrics::log::warn("daemon.stopped_at_once", {{"why", "a second signal"}});
@@ -336,7 +305,7 @@ bool Daemon::run(const sigset_t& signals) {
             }
             metrics::log::info("daemon.stopping",
                                {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-            overrun_at = Clock::now() + shared_->settings->drain + drain_overrun;
+            overrun_at = Clock::now() + shared_->config.settings()->drain + drain_overrun;
             manager_.stopping();
             shared_->gate.close_for_drain();
             for (const auto& shard : shards_) shard->stop();

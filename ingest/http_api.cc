@@ -11,6 +11,7 @@
 #include "ingest/console_api.h"
 #include "ingest/deliveries_api.h"
 #include "ingest/events_api.h"
+#include "ingest/explain_api.h"
 #include "ingest/http_connection.h"
 #include "ingest/in_doubt_api.h"
 #include "ingest/jobs_api.h"
@@ -18,6 +19,7 @@
 #include "ingest/messages_api.h"
 #include "ingest/orders_api.h"
 #include "ingest/queues_api.h"
+#include "ingest/reload_api.h"
 #include "ingest/status_api.h"
 #include "ingest/suppressions_api.h"
 #include "ingest/tls_reports_api.h"
@@ -62,7 +64,9 @@ constexpr auto routes = std::to_array<Route>({
     {"GET", "/v1/sites/*", For::operators, get_site},
     {"GET", "/v1/providers", For::operators, get_providers},
     {"GET", "/v1/trace", For::operators, get_trace},
+    {"GET", "/v1/explain", For::operators, get_explanation},
     {"GET", "/v1/config", For::operators, get_config},
+    {"POST", "/v1/reload", For::operators, post_reload},
     {"GET", "/v1/tls-reports", For::operators, get_tls_reports},
     {"GET", "/v1/in-doubt", For::operators, get_in_doubt},
     {"POST", "/v1/in-doubt/*", For::operators, post_in_doubt},

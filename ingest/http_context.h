@@ -23,6 +23,7 @@
 namespace ingest {
 
 class LiveDesk;
+class Reloader;
 
 struct HttpContext {
     engine::Reactor& reactor;
@@ -40,7 +41,8 @@ struct HttpContext {
     std::string node_name;
     std::string version;
     TlsReporter reporter{};
-    const Config* config = nullptr;  // these four: null in tests of what needs none
+    std::shared_ptr<const Config> config{};  // these five: null in tests of what needs none
+    Reloader* reloader = nullptr;
     LiveDesk* live = nullptr;
     const std::vector<ConsoleFile>* console = nullptr;
     engine::Orders* orders = nullptr;

@@ -64,9 +64,20 @@ Logins::Logins(const engine::Clock& clock, engine::Worker& worker,
     : clock_(clock), worker_(worker) {
     CHECK(RAND_bytes(key_.data(), static_cast<int>(key_.size())) == 1,
           "the system gives no random octets");
+    use(std::move(credentials));
+}
+
+void Logins::use(std::vector<Credential> credentials) {
+    const auto before = std::exchange(known_, {});
     for (Credential& credential : credentials) {
+        const auto old = before.find(credential.user);
+        const bool same = old != before.end() &&
+                          old->second->credential.password_hash == credential.password_hash &&
+                          old->second->credential.tenant == credential.tenant;
         std::string user = credential.user;
-        known_.emplace(std::move(user), Known{.credential = std::move(credential)});
+        known_.emplace(std::move(user),
+                       same ? old->second
+                            : std::make_shared<Known>(Known{.credential = std::move(credential)}));
     }
 }
 
@@ -120,27 +131,27 @@ LoginAnswer Logins::judge(const std::string& peer, const std::string& user, Know
 Task<LoginAnswer> Logins::check(std::string peer, std::string user, std::string password) {
     const Wiped secret(std::move(password));
     const auto found = known_.find(user);
-    Known* known = found == known_.end() ? nullptr : &found->second;
-    if (auto no = refusal(peer, user, known)) co_return std::move(*no);
+    const std::shared_ptr<Known> known = found == known_.end() ? nullptr : found->second;
+    if (auto no = refusal(peer, user, known.get())) co_return std::move(*no);
     if (!known) co_return judge(peer, user, nullptr, false);
     const Proof proof = proof_of(user, secret.text());
     const auto fits = [&] {
         return CRYPTO_memcmp(proof.data(), known->proof->data(), proof.size()) == 0;
     };
-    if (known->proof) co_return judge(peer, user, known, fits());
+    if (known->proof) co_return judge(peer, user, known.get(), fits());
     if (waiting_.size() >= waiting_max) {
         co_return LoginAnswer{LoginAnswer::Kind::busy, {}, std::chrono::seconds(1)};
     }
     Turn turn(*this);
     co_await turn;
     // Others have guessed meanwhile, or the right one came.
-    if (auto no = refusal(peer, user, known)) co_return std::move(*no);
-    if (known->proof) co_return judge(peer, user, known, fits());
+    if (auto no = refusal(peer, user, known.get())) co_return std::move(*no);
+    if (known->proof) co_return judge(peer, user, known.get(), fits());
     bool right = false;
     co_await worker_.run(
         [&] { right = password_fits(secret.text(), known->credential.password_hash); });
     if (right) known->proof = proof;
-    co_return judge(peer, user, known, right);
+    co_return judge(peer, user, known.get(), right);
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <array>
 #include <coroutine>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -41,6 +42,9 @@ class Logins {
     Logins& operator=(const Logins&) = delete;
     ~Logins();
 
+    /// On its own shard: these instead. Passwords that were right and stay the same are still known.
+    void use(std::vector<Credential> credentials);
+
     /// On its own shard. `peer` names what counts as one guesser; the answer to a guess should come
     /// at a time that does not tell how it was found.
     engine::Task<LoginAnswer> check(std::string peer, std::string user, std::string password);
@@ -65,7 +69,7 @@ class Logins {
 
     const engine::Clock& clock_;
     engine::Worker& worker_;
-    std::unordered_map<std::string, Known> known_;
+    std::unordered_map<std::string, std::shared_ptr<Known>> known_;  // shared with questions under way
     std::array<unsigned char, 32> key_{};
     LoginGuard guard_;
     size_t evaluated_ = 0;

@@ -51,19 +51,17 @@ engine::TotalLimits node_total(const Descriptors& descriptors) {
 
 }  // namespace
 
-NodeShared::NodeShared(const Config& from, Tls contexts, storage::Store& with,
+NodeShared::NodeShared(std::shared_ptr<const Config> from, Tls contexts, storage::Store& with,
                        storage::InDoubtFiles& journals, engine::ShardId count)
     : config(from),
-      settings(std::make_shared<const engine::Settings>(from.delivery)),
-      tls(std::move(contexts.for_hosts)),
+      node_name(from->delivery.node_name),
+      tls(std::move(contexts)),
       store(with),
       in_doubt(journals),
-      signers("sign", signer_count(from), count),
+      signers("sign", signer_count(*from), count),
       long_work("long", 1, count),
       exchange(count),
       idempotency(count),
-      access{.trusted = networks(from.listen.smtp_trusted), .tls = std::move(contexts.of_us)},
-      api_keys(from.tenants, from.listen.admin_key_sha256),
       directory(count),
       shards(count) {}
 
@@ -76,14 +74,25 @@ class NodeShard::TurnWatch final : public engine::Source {
         shard_.loop_metrics_.turned(stats);
         shard_.turns_.store(stats.turns, std::memory_order_relaxed);
         if (!pending()) return false;
+        if (reload_wanted()) {
+            shard_.reloads_as_asked_ = true;
+            shard_.reloads_.spawn(shard_.reload_as_asked());
+        }
+        if (!drain_wanted()) return true;
         begun_ = true;
         shard_.background_.spawn(shard_.drain());
         return true;
     }
-    bool pending() const override { return !begun_ && asked_.load(std::memory_order_acquire); }
+    bool pending() const override { return drain_wanted() || reload_wanted(); }
     void ask() { asked_.store(true, std::memory_order_release); }
 
   private:
+    bool drain_wanted() const { return !begun_ && asked_.load(std::memory_order_acquire); }
+    bool reload_wanted() const {
+        return !shard_.reloads_as_asked_ &&
+               shard_.reloads_done() < shard_.reloads_asked_.load(std::memory_order_acquire);
+    }
+
     NodeShard& shard_;
     std::atomic<bool> asked_{false};
     bool begun_ = false;
@@ -103,8 +112,10 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       long_work_(shared.long_work, *reactor_),
       dns_(std::move(dns)),
       delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
-                 shared.gate, shared.content_memory, metrics_, shared.directory, shared.settings,
-                 shared.tls, shared.in_doubt.journal(id), node_total(shared.descriptors)}),
+                 shared.gate, shared.content_memory, metrics_, shared.directory,
+                 shared.config.settings(), shared.tls.for_hosts, shared.in_doubt.journal(id),
+                 node_total(shared.descriptors)}),
+      api_keys_(shared.config.get()->tenants, shared.config.get()->listen.admin_key_sha256),
       key_desk_{shared.idempotency, post_, reads_, shared.store},
       live_(*reactor_, reads_, shared.store),
       http_{.reactor = *reactor_,
@@ -118,13 +129,14 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
             .metrics = metrics_,
             .idempotency = shared.idempotency,
             .draining = draining_,
-            .api_keys = shared.api_keys,
-            .node_name = shared.settings->node_name,
+            .api_keys = api_keys_,
+            .node_name = shared.node_name,
             .version = version,
-            .reporter = {.sender = shared.settings->node_name,
-                         .organization = shared.config.organization,
-                         .contact = shared.config.contact},
-            .config = &shared.config,
+            .reporter = {.sender = shared.node_name,
+                         .organization = shared.config.get()->organization,
+                         .contact = shared.config.get()->contact},
+            .config = shared.config.get(),
+            .reloader = this,
             .live = &live_,
             .console = &shared.console,
             .orders = &delivery_.orders(),
@@ -136,27 +148,45 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
             .intake = delivery_.intake(),
             .metrics = metrics_,
             .draining = draining_,
-            .access = shared.access,
+            .access = access_of(*shared.config.get(), shared.tls.of_us),
             .keys = &key_desk_},
       second_(*reactor_),
+      reloaded_(*reactor_),
       watch_(std::make_unique<TurnWatch>(*this)) {
     shared.exchange.attach(id, *reactor_);
     shared.idempotency.attach(post_);
     shared.directory[id] = &delivery_;
     shared.shards[id] = this;
     reactor_->add_source(*watch_);
-    if (id == 0 && !shared.config.credentials.empty()) {
+    const auto config = shared.config.get();
+    if (id == 0) {
         passwords_.emplace(*reactor_, "passwords");
-        logins_.emplace(*reactor_, *passwords_, shared.config.credentials);
+        logins_.emplace(*reactor_, *passwords_, config->credentials);
         shared.logins = &*logins_;
+        observe_config(metrics_, *config);
+        metrics_.gauge(catalog::config_reload_successful).set(1);
+        metrics_.gauge(catalog::config_restart_needed).set(0);
     }
     if (id == 0)
-        webhooks_.emplace(*reactor_, shared.store, delivery_.feed(), metrics_,
-                          shared.config.webhooks);
-    if (shared.logins) {
-        login_desk_.emplace(post_, shared.exchange.post(0), *shared.logins);
-        smtp_.logins = &*login_desk_;
-    }
+        webhooks_.emplace(*reactor_, shared.store, delivery_.feed(), metrics_, config->webhooks);
+    login_desk_.emplace(post_, shared.exchange.post(0), *shared.logins);
+    offer_logins(*config);
+}
+
+SmtpAccess NodeShard::access_of(const Config& config,
+                                std::shared_ptr<const engine::TlsContext> tls) {
+    return {.trusted = networks(config.listen.smtp_trusted), .tls = std::move(tls)};
+}
+
+/// Where nobody has a password, AUTH is not offered.
+void NodeShard::offer_logins(const Config& config) {
+    smtp_.logins = config.credentials.empty() ? nullptr : &*login_desk_;
+}
+
+uint64_t NodeShard::ask_reload() {
+    const uint64_t asked = reloads_asked_.fetch_add(1, std::memory_order_acq_rel) + 1;
+    reactor_->wake();
+    return asked;
 }
 
 NodeShard::~NodeShard() = default;
@@ -176,9 +206,10 @@ engine::Result<void> NodeShard::listen(PassedSockets& passed) {
                                 Door{protocol, tls ? SmtpPort::tls : SmtpPort::plain});
         return {};
     };
-    for (const std::string& address : shared_.config.listen.http)
+    const auto config = shared_.config.get();
+    for (const std::string& address : config->listen.http)
         if (auto opened = open(address, Door::Protocol::http); !opened) return opened;
-    for (const std::string& address : shared_.config.listen.smtp)
+    for (const std::string& address : config->listen.smtp)
         if (auto opened = open(address, Door::Protocol::smtp); !opened) return opened;
     return {};
 }
@@ -207,7 +238,7 @@ void NodeShard::stop() {
 
 bool NodeShard::at_rest() const {
     return connections_.running() == 0 && background_.running() == 0 &&
-           each_second_.running() == 0 && delivery_.at_rest();
+           each_second_.running() == 0 && reloads_.running() == 0 && delivery_.at_rest();
 }
 
 Task<> NodeShard::accept_from(engine::Listener& listener, Door door) {
@@ -232,7 +263,7 @@ Task<> NodeShard::accept_from(engine::Listener& listener, Door door) {
 NodeShard::Arrival NodeShard::arrival(int fd, Door door) {
     Arrival arrived{.fd = fd, .door = door, .peer = engine::peer_name(*reactor_, fd)};
     const auto address = engine::SocketAddress::parse(arrived.peer);
-    if (!address || address->is_loopback() || shared_.access.trusts(address->ip())) return arrived;
+    if (!address || address->is_loopback() || smtp_.access.trusts(address->ip())) return arrived;
     std::string network = peer_network(arrived.peer);
     if (shared_.peers.take(network)) {
         arrived.counted_as = std::move(network);
@@ -277,7 +308,7 @@ Task<> NodeShard::serve_arrival(const Arrival* arrived) {
     if (arrived->refused) co_return;
     stream = http_streams_.track(std::move(stream));
     if (door.port == SmtpPort::tls) {
-        stream = co_await secure_stream(std::move(stream), shared_.access.tls, &reads_,
+        stream = co_await secure_stream(std::move(stream), smtp_.access.tls, &reads_,
                                         reactor_->now() + SmtpLimits::handshake);
         if (!stream) co_return;
     }
@@ -383,6 +414,11 @@ struct SitesOf {
     engine::SiteQuestion question;
     Task<engine::SiteOverview> operator()() { co_return co_await shard->sites(question); }
 };
+struct ExplanationOf {
+    engine::DeliveryShard* shard;
+    std::string domain;
+    Task<engine::Explanation> operator()() { co_return co_await shard->explain(domain); }
+};
 struct ProvidersOf {
     engine::DeliveryShard* shard;
     Task<engine::ProviderOverview> operator()() { co_return co_await shard->providers(); }
@@ -437,19 +473,28 @@ Task<engine::ProviderOverview> NodeShard::providers() {
     co_return sum;
 }
 
+Task<engine::Explanation> NodeShard::explain(std::string domain) {
+    const auto shards = static_cast<engine::ShardId>(shared_.shards.size());
+    NodeShard* home = shared_.shards[engine::DeliveryShard::home_of(domain, shards)];
+    ExplanationOf asked{&home->delivery_, std::move(domain)};
+    co_return co_await engine::call(post_, home->post_, std::move(asked));
+}
+
 Task<> NodeShard::drain() {
     draining_ = true;
     second_.notify_all();
+    reloaded_.notify_all();
     for (auto& [listener, door] : listeners_) listener->close();
     co_await listening_.join();
     engine::Scope ending;
     ending.spawn(end_ingest());
-    co_await delivery_.drain(reactor_->now() + shared_.settings->drain - drain_margin);
+    co_await delivery_.drain(reactor_->now() + shared_.config.settings()->drain - drain_margin);
     co_await ending.join();
     if (webhooks_)
         co_await webhooks_->stop();  // what is not told by now is told after the next start
     co_await dns_->stop();
     co_await each_second_.join();
+    co_await reloads_.join();
     shared_.drained.fetch_add(1, std::memory_order_release);
 }
 

@@ -17,7 +17,7 @@
 #include "engine/reactor/thread_worker.h"
 #include "engine/reactor/uring_reactor.h"
 #include "engine/reactor/worker_pool.h"
-#include "ingest/config.h"
+#include "ingest/config_in_force.h"
 #include "ingest/descriptors.h"
 #include "ingest/http_context.h"
 #include "ingest/idempotency.h"
@@ -26,6 +26,7 @@
 #include "ingest/open_streams.h"
 #include "ingest/passed_sockets.h"
 #include "ingest/peer_connections.h"
+#include "ingest/reload.h"
 #include "ingest/smtp_server.h"
 #include "ingest/webhooks.h"
 
@@ -39,13 +40,13 @@ struct NodeShared {
         std::shared_ptr<const engine::TlsContext> for_hosts;
         std::shared_ptr<const engine::TlsContext> of_us;  // what listeners show; null: none
     };
-    NodeShared(const Config& from, Tls contexts, storage::Store& with,
+    NodeShared(std::shared_ptr<const Config> from, Tls contexts, storage::Store& with,
                storage::InDoubtFiles& journals, engine::ShardId shards);
 
-    const Config& config;
-    Descriptors descriptors;  // set before the first shard is made
-    std::shared_ptr<const engine::Settings> settings;
-    std::shared_ptr<const engine::TlsContext> tls;  // of connections to hosts
+    ConfigInForce config;
+    Descriptors descriptors;      // set before the first shard is made
+    const std::string node_name;  // which takes a restart to change
+    Tls tls;                      // as it is at the start
     storage::Store& store;
     storage::InDoubtFiles& in_doubt;
     engine::Gate gate;
@@ -55,18 +56,19 @@ struct NodeShared {
     engine::WorkerPool long_work;  // one thread: backups
     engine::Exchange exchange;
     IdempotencyKeys idempotency;
-    const SmtpAccess access;
-    const ApiKeys api_keys;
     const std::vector<ConsoleFile> console = console_files();
     LiveHistory history;               // of the first shard
     PeerConnections peers;             // of the shard that accepts: the first
-    Logins* logins = nullptr;          // likewise; null: nobody can log in
+    Logins* logins = nullptr;          // likewise
     engine::ShardDirectory directory;  // filled before the first shard starts
     std::vector<NodeShard*> shards;
     std::atomic<unsigned> drained{0};  // shards that have nothing left to do
 };
 
-class NodeShard final : engine::Node {
+/// What the page of metrics says of the configuration in force.
+void observe_config(metrics::Registry& registry, const Config& config);
+
+class NodeShard final : engine::Node, Reloader {
   public:
     using Queues = std::vector<std::pair<storage::QueueId, storage::QueueInfo>>;
 
@@ -93,6 +95,12 @@ class NodeShard final : engine::Node {
     engine::DeliveryStatus published() const;          // any thread; as of the last second
     engine::DeliveryShard& delivery() { return delivery_; }
 
+    // The first shard's; node_shard_reload.cc.
+    /// Any thread: asks for a reload, and says how many have been asked for.
+    uint64_t ask_reload();
+    uint64_t reloads_done() const { return reloads_done_.load(std::memory_order_acquire); }
+    engine::Task<ReloadReport> reload_here(ReloadHow how);
+
   private:
     struct Door {
         enum class Protocol : uint8_t { http, smtp };
@@ -110,6 +118,12 @@ class NodeShard final : engine::Node {
     /// Looks in once a turn: at the stop flag, and at how long the turn took.
     class TurnWatch;
 
+    engine::Task<ReloadReport> reload(ReloadHow how) override;
+    engine::Task<> put_in_force(const Readied* readied);
+    void tell(const ReloadReport& report);
+    void use(const Readied& readied);
+    engine::Task<> reload_as_asked();
+    void offer_logins(const Config& config);
     engine::Task<engine::DeliveryStatus> status() override;
     engine::Task<engine::HeldSettled> settle_held(engine::Held held,
                                                   engine::HeldAnswer answer) override;
@@ -118,6 +132,7 @@ class NodeShard final : engine::Node {
     engine::Task<engine::ProviderOverview> providers() override;
     engine::Task<engine::TraceRead> trace(
         uint64_t viewer, std::shared_ptr<const engine::TraceFilter> filter) override;
+    engine::Task<engine::Explanation> explain(std::string domain) override;
     engine::Task<> accept_from(engine::Listener& listener, Door door);
     Arrival arrival(int fd, Door door);
     void take_connection(Arrival arrived);
@@ -144,6 +159,9 @@ class NodeShard final : engine::Node {
     std::unique_ptr<engine::CaresClient> dns_;
     engine::DeliveryShard delivery_;
     bool draining_ = false;
+    bool reloading_ = false, reloads_as_asked_ = false;
+    std::atomic<uint64_t> reloads_asked_{0}, reloads_done_{0};
+    ApiKeys api_keys_;
     std::optional<engine::ThreadWorker> passwords_;  // of the shard that has the logins
     std::optional<Logins> logins_;
     std::optional<LoginDesk> login_desk_;
@@ -156,11 +174,15 @@ class NodeShard final : engine::Node {
     engine::ShardId next_shard_ = 0;  // that a connection is handed to
     OpenStreams http_streams_;
     engine::Signal second_;
+    engine::Signal reloaded_;
     engine::Scope listening_;
     engine::Scope connections_;
     engine::Scope each_second_;
+    engine::Scope reloads_;
     engine::Scope background_;
     std::unique_ptr<TurnWatch> watch_;
+    static SmtpAccess access_of(const Config& config,
+                                std::shared_ptr<const engine::TlsContext> tls);
     struct Published {
         std::atomic<uint64_t> scheduled{0}, ready{0}, sending{0};
     } published_;

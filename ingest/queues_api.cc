@@ -100,6 +100,20 @@ std::vector<Row> top_rows(engine::QueueOverview&& overview, std::string_view sor
     return rows;
 }
 
+std::string last_segment(const HttpRequest& request) {
+    return request.path.substr(request.path.rfind('/') + 1);
+}
+
+engine::Limits limits_of(const engine::Settings& settings, std::string_view provider) {
+    engine::Limits limits = settings.limits;
+    const auto named =
+        std::ranges::find(settings.providers, provider, [](const auto& p) { return p.name; });
+    if (named != settings.providers.end()) named->limits.lie_on(limits);
+    return limits;
+}
+
+}  // namespace
+
 void append_site(std::string& out, const engine::SiteView& site) {
     JsonObject object(out);
     object.text("site", site.site).text("provider", site.provider);
@@ -129,20 +143,6 @@ void append_site(std::string& out, const engine::SiteView& site) {
     out += ']';
     object.close();
 }
-
-std::string last_segment(const HttpRequest& request) {
-    return request.path.substr(request.path.rfind('/') + 1);
-}
-
-engine::Limits limits_of(const engine::Settings& settings, std::string_view provider) {
-    engine::Limits limits = settings.limits;
-    const auto named =
-        std::ranges::find(settings.providers, provider, [](const auto& p) { return p.name; });
-    if (named != settings.providers.end()) named->limits.lie_on(limits);
-    return limits;
-}
-
-}  // namespace
 
 Task<> get_queues(HttpConnection& connection, const HttpRequest& request, HttpContext& context) {
     QueryReader parameters(request);

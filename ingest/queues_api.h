@@ -20,4 +20,7 @@ engine::Task<> get_site(HttpConnection& connection, const HttpRequest& request,
 engine::Task<> get_providers(HttpConnection& connection, const HttpRequest& request,
                              HttpContext& context);
 
+/// A site as all these answers show it.
+void append_site(std::string& out, const engine::SiteView& site);
+
 }  // namespace ingest

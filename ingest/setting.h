@@ -53,6 +53,7 @@ struct Setting {
         Check check = nullptr;                  // of a text, or of each one in a list
         bool required = false;                  // in every entry of a repeated section
         bool secret = false;                    // its value is shown to nobody
+        bool file = false;                      // it names files, whose contents count as well
     };
 
     std::string_view section, key;

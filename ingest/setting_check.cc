@@ -227,6 +227,27 @@ std::optional<std::string> check_source_address(const std::string& text) {
     return std::nullopt;
 }
 
+std::optional<std::string> check_proxy_user(const std::string& text) {
+    constexpr size_t octets_max = 255;  // RFC 1929 2
+    if (text.empty() || text.size() > octets_max) return "has to have 1 to 255 octets";
+    return std::nullopt;
+}
+
+std::optional<std::string> check_proxy(const std::string& text) {
+    constexpr std::string_view mend =
+        "; write socks5://ip:port or haproxy://ip:port, such as \"socks5://10.0.0.5:1080\"";
+    std::string_view address = text;
+    if (address.starts_with("socks5://"))
+        address.remove_prefix(9);
+    else if (address.starts_with("haproxy://"))
+        address.remove_prefix(10);
+    else
+        return "is no proxy" + std::string(mend);
+    const auto parsed = engine::SocketAddress::parse(address);
+    if (!parsed || parsed->port() == 0) return "has no address and port" + std::string(mend);
+    return std::nullopt;
+}
+
 std::optional<std::chrono::sys_days> parse_date(std::string_view text) {
     const auto time = parse_time(std::string(text) + "T00:00:00Z");
     if (text.size() != 10 || !time) return std::nullopt;

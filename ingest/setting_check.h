@@ -37,6 +37,8 @@ std::string secret_in(
     const std::string& path);  // its first line; empty: check_secret_file says why
 std::optional<std::string> check_in_doubt(const std::string& text);
 std::optional<std::string> check_source_address(const std::string& text);  // ip of this host
+std::optional<std::string> check_proxy(const std::string& text);  // socks5://ip:port
+std::optional<std::string> check_proxy_user(const std::string& text);
 std::optional<std::string> check_date(const std::string& text);            // 2026-11-22
 std::optional<std::chrono::sys_days> parse_date(std::string_view text);
 std::optional<std::string> check_warmup(const std::string& text);  // "50 100 500"

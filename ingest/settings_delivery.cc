@@ -23,7 +23,7 @@ const std::array table = {
             "port",
             Type::integer,
             "25",
-            Reload::live,
+            Reload::restart,
             {.least = 1, .most = 65535},
             "Where MX hosts listen; tests set another.",
             [](T to, V v) { to.config.delivery.port = static_cast<uint16_t>(v.number); }},
@@ -31,7 +31,7 @@ const std::array table = {
             "allow_addresses",
             Type::texts,
             "[]",
-            Reload::live,
+            Reload::restart,
             {.check = check_network},
             "Exceptions to the refusal of loopback, private, link-local and unspecified addresses.",
             [](T to, V v) { to.config.delivery.allow_addresses = std::move(v.texts); }},
@@ -85,7 +85,7 @@ const std::array table = {
             Type::texts,
             "[]",
             Reload::live,
-            {.check = check_rules_file},
+            {.check = check_rules_file, .file = true},
             "Files of rules that sort replies into bounce classes, in front of the built-in ones "
             "(deploy/bounce_rules.toml).",
             [](T to, V v) {
@@ -99,7 +99,8 @@ const std::array table = {
             "[]",
             Reload::live,
             {.check = check_path},
-            "Files of [[provider]] entries; those of this file change theirs key by key.",
+            "Files of [[provider]], [[domain]] and [[automation]] entries; those of this file change "
+            "theirs key by key.",
             [](T to, V v) { to.config.provider_files = std::move(v.texts); }},
     Setting{"timeouts",
             "connect",

@@ -81,7 +81,7 @@ const std::array table = {
         Type::text,
         "",
         Reload::live,
-        {.check = check_secret_file},
+        {.check = check_secret_file, .file = true},
         "File whose first line is the password, or the bearer token of XOAUTH2; readable by "
         "this user only.",
         [](T to, V v) { credentials_of(*to.domain).password = engine::Secret(secret_in(v.text)); }},

@@ -58,6 +58,25 @@ inline constexpr Family webhook_failures{"sluice_webhook_failures_total",
                                          Kind::counter,
                                          {"sink"}};
 
+// --- the configuration in force
+inline constexpr Family config_reloads{
+    "sluice_config_reloads_total",
+    "Reloads of the configuration, by result: ok; refused (it was wrong, and nothing changed).",
+    Kind::counter,
+    {"result"}};
+inline constexpr Family config_reload_successful{
+    "sluice_config_last_reload_successful",
+    "0 when the last reload was refused: the configuration before it goes on.", Kind::gauge};
+inline constexpr Family config_loaded{"sluice_config_loaded_timestamp_seconds",
+                                      "When the configuration in force was read.", Kind::gauge};
+inline constexpr Family config_hash{"sluice_config_hash",
+                                    "The first 48 bits of the hash of all its files: the same on "
+                                    "nodes with the same configuration.",
+                                    Kind::gauge};
+inline constexpr Family config_restart_needed{
+    "sluice_config_restart_needed",
+    "Settings whose new value takes a restart, as of the last reload.", Kind::gauge};
+
 // --- ingest
 inline constexpr Family messages_accepted{"sluice_messages_accepted_total",
                                           "Recipients accepted: durable, and ours from then on.",

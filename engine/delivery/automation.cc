@@ -39,7 +39,7 @@ const AutomationRule* Automation::heard(const std::vector<AutomationRule>& rules
         if (!rule.provider.empty() && rule.provider != provider) continue;
         if (rule.klass && *rule.klass != klass) continue;
         if (rule.match && !re2::RE2::PartialMatch(reply, *rule.match)) continue;
-        std::deque<Instant>& times = heard_[&rule];
+        std::deque<Instant>& times = heard_[rule.name];
         times.push_back(now);
         remembers_until_ = std::max(remembers_until_, now + rule.within);
         while (times.front() + rule.within < now) times.pop_front();

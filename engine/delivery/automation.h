@@ -55,7 +55,7 @@ class Automation {
 
   private:
     Instant remembers_until_{};
-    std::unordered_map<const AutomationRule*, std::deque<Instant>> heard_;
+    std::unordered_map<std::string, std::deque<Instant>> heard_;  // by the name of the rule
 };
 
 }  // namespace engine

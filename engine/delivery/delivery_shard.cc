@@ -46,7 +46,8 @@ ShardId DeliveryShard::home_of(std::string_view domain, ShardId shards) {
 
 DeliveryShard::DeliveryShard(DeliveryParts parts)
     : parts_(std::move(parts)),
-      resolver_(parts_.reactor, parts_.dns, resolver_options(*parts_.settings, parts_.metrics)),
+      settings_(std::move(parts_.settings)),
+      resolver_(parts_.reactor, parts_.dns, resolver_options(*settings_, parts_.metrics)),
       tls_reports_({parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self()}),
       hosts_(parts_.reactor),
       host_notes_({parts_.reactor, parts_.storage_worker, parts_.store, hosts_}),
@@ -55,20 +56,20 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
           {parts_.reactor, parts_.post, parts_.storage_worker, parts_.store,
            [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; },
            parts_.node},
-          *parts_.settings),
+          *settings_),
       traces_(parts_.reactor, parts_.post.self()),
       feed_(parts_.reactor),
       spool_(parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self(), *this,
              parts_.metrics),
       intake_(parts_.reactor, spool_, parts_.gate, parts_.post.self(), parts_.store.last_job(),
-              parts_.settings, parts_.content_memory, parts_.storage_worker, parts_.store,
+              settings_, parts_.content_memory, parts_.storage_worker, parts_.store,
               parts_.metrics),
-      reports_(intake_, parts_.settings),
+      reports_(intake_, settings_),
       orders_({parts_.reactor, parts_.post, parts_.storage_worker, parts_.store, parts_.shards,
-               parts_.settings->port, parts_.metrics}),
+               settings_->port, parts_.metrics}),
       home_({parts_.reactor, parts_.storage_worker, parts_.store, spool_, reports_, resolver_,
              *this, orders_, with_sts_policies(), tls_reports_, parts_.post.self(),
-             parts_.post.count(), parts_.settings, parts_.content_memory, parts_.metrics}),
+             parts_.post.count(), settings_, parts_.content_memory, parts_.metrics}),
       letters_({parts_.reactor, parts_.signers, parts_.keyring, parts_.metrics}),
       returns_(parts_.post.count()),
       ticks_(parts_.reactor) {
@@ -77,7 +78,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
 
 /// Null when the operator has turned them off.
 StsPolicies* DeliveryShard::with_sts_policies() {
-    const Settings& settings = *parts_.settings;
+    const Settings& settings = *settings_;
     if (!settings.mta_sts) return nullptr;
     return &sts_.emplace(StsParts{.reactor = parts_.reactor,
                                   .resolver = resolver_,
@@ -124,31 +125,29 @@ void DeliveryShard::take(Lending lending) {
     Returns& home = *this;
     for (LoanTerms& terms : lending.loans) {
         const storage::Job& job = terms.job->job();
-        const std::pair key(job.tls, &parts_.settings->pool_of(job.pool));
+        const std::pair key(job.tls, &settings_->pool_of(job.pool));
         parted[key].emplace_back(std::move(terms), home);
     }
     if (draining_) return;  // they go home as they die
     for (auto& [key, loans] : parted)
-        site_for(lending, key.first, *key.second).take(lending.route, std::move(loans));
+        site_for(lending, key.first, *key.second)
+            .take(lending.route, lending.domain, std::move(loans));
 }
 
 Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest request,
                               const Pool& pool) {
-    const auto policy = [&] {
-        return policy_for(*parts_.settings, lending.domain, *lending.route);
-    };
+    const auto policy = [&] { return policy_for(*settings_, lending.domain, *lending.route); };
     const bool changed = request != storage::TlsRequest::by_policy;
     const SiteKey key{lending.site,
                       changed ? demand_of(*lending.tls, policy(), request) : *lending.tls,
                       pool.name};
     std::unique_ptr<Site>& site = sites_[key];
     if (!site) {
-        site = std::make_unique<Site>(
-            SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_, orders_, shares_,
-                      parts_.settings, parts_.metrics,
-                      TlsParts{parts_.tls, tls_sessions_, parts_.signers}, parts_.in_doubt,
-                      traces_},
-            policy(), key.tls, pool, budget_of(key.site));
+        site = std::make_unique<Site>(SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_,
+                                                orders_, shares_, settings_, parts_.metrics,
+                                                TlsParts{parts_.tls, tls_sessions_, parts_.signers},
+                                                parts_.in_doubt, traces_},
+                                      policy(), key.tls, pool, budget_of(key.site));
     }
     return *site;
 }
@@ -159,9 +158,11 @@ std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) co
         if (near->first.site != site) break;
         if (near->second) return near->second->budget();
     }
-    return std::make_shared<SiteBudget>(
-        parts_.settings,
-        [this, site](const SourceSettings& source) { return tempos_.of(source.name, site); });
+    for (const auto& old : retired_)
+        if (old->policy().site == site) return old->budget();
+    return std::make_shared<SiteBudget>(settings_, [this, site](const SourceSettings& source) {
+        return tempos_.of(source.name, site);
+    });
 }
 
 void DeliveryShard::give_back(Return returned) {
@@ -222,7 +223,7 @@ Task<> DeliveryShard::watch_disk() {
         if (!collected)
             metrics::log::warn("storage.collect_failed", {{"error", collected.error().what}});
         const auto before = parts_.gate.refusal();
-        parts_.gate.observe(*parts_.settings, free_bytes, data_bytes, parts_.store.healthy());
+        parts_.gate.observe(*settings_, free_bytes, data_bytes, parts_.store.healthy());
         const auto after = parts_.gate.refusal();
         if (after && (!before || before->why != after->why))
             metrics::log::warn("ingest.refused", {{"limit", after->limit},
@@ -240,6 +241,7 @@ Task<> DeliveryShard::sweep_sites() {
         co_await ticks_.wait_until(parts_.reactor.now() + site_look);
         if (draining_) break;
         send_home_stopped();
+        std::erase_if(retired_, [](const auto& site) { return site->idle(); });
         if (parts_.reactor.now() < next_sweep) continue;
         next_sweep = parts_.reactor.now() + site_sweep;
         const Instant now = parts_.reactor.now();
@@ -344,6 +346,7 @@ Task<> DeliveryShard::drain(Instant deadline) {
     co_await parts_.dns.stop();
     co_await wait_for_sites(deadline);
     for (auto& [name, site] : sites_) site->cut();
+    for (const auto& site : retired_) site->cut();
     co_await wait_for_sites(parts_.reactor.now() + cut_grace);
     if (sts_) co_await sts_->stop();
     co_await orders_.stop();
@@ -359,7 +362,9 @@ Task<> DeliveryShard::drain(Instant deadline) {
 
 Task<> DeliveryShard::wait_for_sites(Instant deadline) {
     const auto busy = [this] {
-        return std::ranges::any_of(sites_, [](const auto& entry) { return !entry.second->idle(); });
+        return std::ranges::any_of(sites_,
+                                   [](const auto& entry) { return !entry.second->idle(); }) ||
+               std::ranges::any_of(retired_, [](const auto& site) { return !site->idle(); });
     };
     while (busy() && parts_.reactor.now() < deadline)
         co_await sleep_for(parts_.reactor, drain_look);
@@ -367,7 +372,8 @@ Task<> DeliveryShard::wait_for_sites(Instant deadline) {
 
 bool DeliveryShard::at_rest() const {
     return scope_.running() == 0 &&
-           std::ranges::all_of(sites_, [](const auto& entry) { return entry.second->idle(); });
+           std::ranges::all_of(sites_, [](const auto& entry) { return entry.second->idle(); }) &&
+           std::ranges::all_of(retired_, [](const auto& site) { return site->idle(); });
 }
 
 DeliveryStatus DeliveryShard::status() const {
@@ -377,13 +383,15 @@ DeliveryStatus DeliveryShard::status() const {
                           .sites = sites_.size(),
                           .oldest_seconds = home.oldest_seconds,
                           .draining = draining_};
-    for (const auto& [name, site] : sites_) {
-        const Site::Status of_site = site->status();
+    const auto add = [&](const Site& site) {
+        const Site::Status of_site = site.status();
         status.ready += of_site.ready;
         status.sending += of_site.sending;
         status.connections_busy += of_site.busy;
         status.connections_idle += of_site.idle;
-    }
+    };
+    for (const auto& [name, site] : sites_) add(*site);
+    for (const auto& site : retired_) add(*site);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/delivery/explanation.h"
 #include "engine/delivery/gate.h"
 #include "engine/delivery/home.h"
 #include "engine/delivery/host_memory.h"
@@ -72,6 +73,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     }
     ShardIntake& intake() { return intake_; }
     Orders& orders() { return orders_; }
+    /// Puts other settings in force. Mail in a transaction finishes; what is not begun goes by them.
+    void use(std::shared_ptr<const Settings> next);
     ShardFeed& feed() { return feed_; }
     TraceDesk& traces() { return traces_; }
     DeliveryStatus status() const;  // of this shard
@@ -79,6 +82,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<QueueOverview> queues(QueueQuestion question);
     Task<SiteOverview> sites(SiteQuestion question);
     Task<ProviderOverview> providers();
+    /// Of mail for a domain whose home this shard is.
+    Task<Explanation> explain(std::string domain);
     /// Nothing of it runs any more.
     bool at_rest() const;
 
@@ -117,6 +122,9 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> each_site(Visit visit);
     StsPolicies* with_sts_policies();
     void take(Lending lending);
+    Task<> explain_way(Explanation* said, std::string domain, std::shared_ptr<const Route> route);
+    void use_at_sites(bool ways_changed);
+    void retire(std::unique_ptr<Site> site);
     Site& site_for(const Lending& lending, storage::TlsRequest request, const Pool& pool);
     std::shared_ptr<SiteBudget> budget_of(const std::string& site) const;
     Task<> flush_returns();
@@ -131,6 +139,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> wait_for_sites(Instant deadline);
 
     DeliveryParts parts_;
+    SettingsInForce settings_;
     Resolver resolver_;
     TlsSessions tls_sessions_;
     std::optional<StsPolicies> sts_;
@@ -152,7 +161,9 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     bool draining_ = false;
     Signal ticks_;
     Scope scope_;
-    std::map<SiteKey, std::unique_ptr<Site>> sites_;  // last: loans that die with it go to returns_
+    // Last: loans that die with them go to returns_.
+    std::map<SiteKey, std::unique_ptr<Site>> sites_;
+    std::vector<std::unique_ptr<Site>> retired_;  // of settings that are no more; they end
 };
 
 }  // namespace engine

@@ -26,10 +26,12 @@ class FairOrder {
         Member member;
     };
 
-    /// The member of this name, a new one without debts if there was none.
+    /// The member of this name, a new one without debts if there was none. It has this weight from
+    /// now on.
     Entry& of(std::string_view name, double weight) {
         if (const auto found = by_name_.find(name); found != by_name_.end()) {
             Entry& known = found->second;
+            known.weight = weight;  // a reload may have changed it
             if (known.member.empty() && known.served < now_) move(known, now_);
             return known;
         }

@@ -49,11 +49,29 @@ Home::Home(HomeParts parts)
       drained_(parts_.reactor),
       sweep_due_(parts_.reactor),
       outcomes_(parts_.metrics) {
+    fix_routes();
+}
+
+void Home::fix_routes() {
+    fixed_routes_.clear();
     for (const DomainSettings& domain : parts_.settings->domains) {
         fixed_routes_.emplace(domain.name, domain.route.empty()
                                                ? nullptr
                                                : fixed_route(domain, parts_.settings->port));
     }
+}
+
+/// Routes that the DNS gave stay. A queue that stands at a link finds its way anew when its turn comes.
+void Home::find_ways_anew() {
+    ++way_epoch_;
+    fix_routes();
+    for (auto& [name, domain] : domains_) {
+        domain.hold_until = Instant::min();  // who mends a route does not wait for a failed look-up
+        if (!domain.route || domain.route->expires != Instant::max()) continue;
+        domain.route.reset();
+        domain.route_until = Instant::min();
+    }
+    changed_.notify_all();
 }
 
 void Home::start() {
@@ -227,6 +245,7 @@ bool Home::dispatch_due(WallTime now) {
 }
 
 void Home::make_ready(Queue& target) {
+    target.way_epoch = way_epoch_;
     if (obey(target) == Obeyed::elsewhere) return;
     const std::string& name = target.info->domain;
     Domain& domain = domains_[name];
@@ -330,13 +349,14 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
         key.tls = with_sts(std::move(key.tls), *domain.sts.policy, *domain.route);
     std::unique_ptr<Link>& slot = links_[key];
     if (!slot) {
-        slot = std::make_unique<Link>(credit_for(policy.limits, parts_.settings->sources.size()));
+        slot = std::make_unique<Link>();
         slot->id = ++last_link_;
         slot->site = policy.site;
-        slot->provider = policy.provider;
         slot->tls = std::make_shared<const TlsDemand>(key.tls);
         links_by_id_[slot->id] = slot.get();
     }
+    slot->credit = credit_for(policy.limits, parts_.settings->sources.size());
+    slot->provider = policy.provider;
     slot->route = domain.route;
     slot->domain = name;
     return *slot;
@@ -409,6 +429,12 @@ void Home::lend(Link& link, WallTime now) {
         source.place = Queue::Place::idle;
         const size_t goes_on = std::exchange(source.turn_left, 0);
         const std::shared_ptr<const storage::QueueInfo> info = source.info;
+        if (source.way_epoch != way_epoch_) {  // found by settings that are no more
+            link.order.lent(info->klass, info->tenant, 0);
+            schedule(source);
+            forget_if_empty(source);
+            continue;
+        }
         if (obey(source, link) == Obeyed::elsewhere) {
             link.order.lent(info->klass, info->tenant, 0);
             continue;

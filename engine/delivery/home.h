@@ -22,7 +22,7 @@
 #include "engine/delivery/overview.h"
 #include "engine/delivery/queue_window.h"
 #include "engine/delivery/reports.h"
-#include "engine/delivery/settings.h"
+#include "engine/delivery/settings_in_force.h"
 #include "engine/delivery/spool.h"
 #include "engine/delivery/suppressed.h"
 #include "engine/dns/resolver.h"
@@ -55,7 +55,7 @@ struct HomeParts {
     TlsReports& tls_reports;
     ShardId shard;
     ShardId shards;
-    std::shared_ptr<const Settings> settings;
+    const SettingsInForce& settings;
     ContentMemory& content_memory;
     metrics::Registry& metrics;
 };
@@ -101,6 +101,9 @@ class Home {
     std::vector<storage::QueueId> take_empty();
     /// Their rows could not be dropped: told again later.
     void put_back_empty(const std::vector<storage::QueueId>& queues);
+
+    /// The settings have changed: what is not lent looks for its way anew.
+    void find_ways_anew();
 
     // Orders (home_orders.cc).
     /// They have changed: what is no longer held goes on, what is cancelled is ended.
@@ -160,7 +163,8 @@ class Home {
         bool load_wanted = false;
         WallTime scheduled_for{};
         Link* fetched_for = nullptr;
-        OrderId via{};  // the suspension that leads its mail another way
+        OrderId via{};           // the suspension that leads its mail another way
+        uint64_t way_epoch = 0;  // of the settings that its way was found by
         // Nothing of it, lent ones apart, expires before this.
         WallTime first_expiry = WallTime::max();
         Instant walk_not_before = Instant::min();
@@ -174,8 +178,7 @@ class Home {
     };
     /// The credits of this home with one site, for mail of one demand.
     struct Link {
-        explicit Link(size_t most) : credit(most), order(most) {}
-        size_t credit;  // at most
+        size_t credit = 0;  // at most
         uint64_t id = 0;
         std::string site, domain, provider;
         std::shared_ptr<const TlsDemand> tls;
@@ -209,6 +212,7 @@ class Home {
     void forget_if_empty(Queue& queue);
     size_t deliveries_max() const;
 
+    void fix_routes();
     Task<> pump();
     bool dispatch_due(WallTime now);
     void make_ready(Queue& queue);
@@ -327,6 +331,7 @@ class Home {
         uint64_t first = 0, last = 0;  // epochs whose orders it may hold rows of
     };
     std::unordered_map<storage::QueueId, Clearing> to_clear_;
+    uint64_t way_epoch_ = 1;                        // of the settings
     uint64_t orders_epoch_ = 1, looked_epoch_ = 0;  // looked: for queues with cancelled rows
     Counts cancelled_;
     std::deque<storage::QueueId> walks_;

@@ -78,6 +78,7 @@ uint64_t Home::noted_held(const Queue& target) const {
 
 void Home::lead(Queue& target, const Suspension& order) {
     target.via = order.id;
+    target.way_epoch = way_epoch_;
     target.place = Queue::Place::ready;
     const Domain way{.route = parts_.orders.suspensions().route_of(order)};
     have_turn(link_for({}, way), target);

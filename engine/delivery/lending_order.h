@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "metrics/check.h"
 #include "storage/types.h"
@@ -45,6 +46,7 @@ class LendingOrder {
             side.weights += who.weight;
         }
         Tenant& tenant = found->second;
+        side.weights += who.weight - std::exchange(tenant.weight, who.weight);
         auto turn = tenant.by_name.find(who.campaign);
         if (turn == tenant.by_name.end()) {
             tenant.turns.push_back({std::string(who.campaign), {}});

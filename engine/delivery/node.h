@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "engine/delivery/explanation.h"
 #include "engine/delivery/in_doubt.h"
 #include "engine/delivery/overview.h"
 #include "engine/delivery/trace.h"
@@ -32,6 +33,7 @@ class Node {
     /// What was said on connections since the last time, of all shards in order of time. `viewer`:
     /// any number of one's own; who does not come again within TraceDesk::forgotten_after is gone.
     virtual Task<TraceRead> trace(uint64_t viewer, std::shared_ptr<const TraceFilter> filter) = 0;
+    virtual Task<Explanation> explain(std::string domain) = 0;  // A-labels, lower case
 };
 
 }  // namespace engine

@@ -35,10 +35,11 @@ struct Path {
     Path(SourceId id, const SourceSettings& settings, const PathNotes& notes, Instant now)
         : source(id), from(settings), tempo(notes.tempo, now), warmup(notes.sent) {}
 
-    const SourceId source;
-    const SourceSettings& from;  // the settings' own
-    size_t live = 0;             // connections, from the dial to the close
-    size_t open = 0;             // of these: greeted
+    SourceId source;      // in the settings in force
+    SourceSettings from;  // as they have it
+    size_t live = 0;      // connections, from the dial to the close
+    size_t open = 0;      // of these: greeted
+    size_t surplus = 0;   // of these: above a limit that was lowered; they end after what they have
     Instant last_message{}, last_connection{};
     Tempo tempo;
     Automation automation;

@@ -66,8 +66,8 @@ StatusReport::Recipient told_of(const Decision& decision) {
 
 }  // namespace
 
-Reports::Reports(ShardIntake& intake, std::shared_ptr<const Settings> settings)
-    : intake_(intake), settings_(std::move(settings)) {}
+Reports::Reports(ShardIntake& intake, const SettingsInForce& settings)
+    : intake_(intake), settings_(settings) {}
 
 void Reports::add(std::span<const Decision> decisions, storage::Batch& batch,
                   std::vector<Spool::Origin>& origins) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/delivery/outcomes.h"
-#include "engine/delivery/settings.h"
+#include "engine/delivery/settings_in_force.h"
 #include "engine/delivery/spool.h"
 
 namespace engine {
@@ -20,7 +20,7 @@ class Reports {
     static constexpr size_t recipients_max =
         100;  // of one report; what more there is goes in another
 
-    Reports(ShardIntake& intake, std::shared_ptr<const Settings> settings);
+    Reports(ShardIntake& intake, const SettingsInForce& settings);
 
     /// Adds the reports that `decisions` ask for to an empty batch. What one batch tells of one job
     /// is one report.
@@ -32,7 +32,7 @@ class Reports {
     void add_group(const Group& group, storage::Batch& batch, std::vector<Spool::Origin>& origins);
 
     ShardIntake& intake_;
-    std::shared_ptr<const Settings> settings_;
+    const SettingsInForce& settings_;
 };
 
 }  // namespace engine

@@ -66,14 +66,15 @@ struct ShardIntake::Draft {
 };
 
 ShardIntake::ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
-                         storage::JobId floor, std::shared_ptr<const Settings> settings,
+                         storage::JobId floor, const SettingsInForce& settings,
                          ContentMemory& memory, Worker& worker, storage::Store& store,
                          metrics::Registry& metrics)
     : reactor_(reactor),
       spool_(spool),
       gate_(gate),
       ids_(shard, floor),
-      settings_(std::move(settings)),
+      settings_(settings),
+      node_name_(settings->node_name),
       memory_(memory),
       worker_(worker),
       store_(store),

@@ -10,6 +10,7 @@
 #include "engine/delivery/gate.h"
 #include "engine/delivery/ids.h"
 #include "engine/delivery/intake.h"
+#include "engine/delivery/settings_in_force.h"
 #include "engine/delivery/spool.h"
 #include "engine/delivery/suppressed.h"
 
@@ -42,14 +43,16 @@ class ShardIntake final : public Intake {
         100'000;  // remembered, and as many older ones; more costs rows, not an error
 
     ShardIntake(Reactor& reactor, Spool& spool, const Gate& gate, ShardId shard,
-                storage::JobId floor, std::shared_ptr<const Settings> settings,
+                storage::JobId floor, const SettingsInForce& settings,
                 ContentMemory& memory, Worker& worker, storage::Store& store,
                 metrics::Registry& metrics);
 
     storage::JobId new_job_id() override { return ids_.next(reactor_.wall()); }
     WallTime now() const override { return reactor_.wall(); }
-    const std::string& node_name() const override { return settings_->node_name; }
-    bool has_pool(std::string_view name) const override { return settings_->find_pool(name); }
+    const std::string& node_name() const override { return node_name_; }
+    bool has_pool(std::string_view name) const override {
+        return settings_.snapshot()->find_pool(name);  // asked on workers, too
+    }
     std::optional<Refusal> refusal() const override { return gate_.refusal(); }
     Task<std::expected<void, Refusal>> accept(
         std::vector<JobPart> parts, std::vector<storage::IdempotencyRecord> idempotency) override;
@@ -84,7 +87,8 @@ class ShardIntake final : public Intake {
     Spool& spool_;
     const Gate& gate_;
     IdMaker ids_;
-    std::shared_ptr<const Settings> settings_;
+    const SettingsInForce& settings_;
+    const std::string node_name_;  // takes a restart to change
     ContentMemory& memory_;
     Worker& worker_;  // of the spool
     storage::Store& store_;

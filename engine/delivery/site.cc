@@ -37,7 +37,7 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& poo
       pool_(pool.name),
       budget_(std::move(budget)),
       demand_(std::move(demand)),
-      ready_([settings = parts_.settings](
+      ready_([&settings = parts_.settings](
                  const std::string& tenant) { return settings->weight_of(tenant); },
              [&shares = parts_.shares](const std::string& tenant) {
                  return shares.limits_messages_of(tenant);
@@ -70,9 +70,11 @@ Site::~Site() {
     budget_->leave(*this);
 }
 
-void Site::take(std::shared_ptr<const Route> route, std::vector<Loan> loans) {
+void Site::take(std::shared_ptr<const Route> route, const std::string& domain,
+                std::vector<Loan> loans) {
     if (draining_) return;  // the loans go home as they die
     route_ = std::move(route);
+    domain_ = domain;
     for (Loan& loan : loans) {
         put(std::move(loan));
         work_.notify_one();  // one idle connection a loan: waking all of them costs more than

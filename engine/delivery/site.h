@@ -14,7 +14,7 @@
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/overview.h"
 #include "engine/delivery/ready_queue.h"
-#include "engine/delivery/settings.h"
+#include "engine/delivery/settings_in_force.h"
 #include "engine/delivery/site_budget.h"
 #include "engine/delivery/site_policy.h"
 #include "engine/net/dialer.h"
@@ -53,7 +53,7 @@ struct SiteParts {
     HostMemory& hosts;
     const Orders& orders;
     Shares& shares;
-    std::shared_ptr<const Settings> settings;
+    const SettingsInForce& settings;
     metrics::Registry& metrics;
     TlsParts tls;
     storage::InDoubtJournal& in_doubt;
@@ -78,7 +78,19 @@ class Site final : Guest {
          std::shared_ptr<SiteBudget> budget);
     ~Site() override;
 
-    void take(std::shared_ptr<const Route> route, std::vector<Loan> loans);
+    /// `domain`: one of those whose mail it is.
+    void take(std::shared_ptr<const Route> route, const std::string& domain,
+              std::vector<Loan> loans);
+
+    // When a reload has put other settings in force (site_reload.cc), for each Site in this order.
+    /// What its mail would find now: other limits at most, or another site, provider, demand, log-in
+    /// or pool, which this Site is not for.
+    std::optional<SitePolicy> policy_now() const;
+    /// Goes by these limits from now on, over connections that are open, too.
+    void use_limits(Limits limits);
+    /// What is not begun goes home, to find its way anew.
+    void send_home_all();
+
     /// What waits and must not be begun any more goes home: expired, held, led away, cancelled.
     void send_home_stopped();
     /// Nothing more is begun; what is not begun goes home. Transactions in hand finish.
@@ -156,6 +168,8 @@ class Site final : Guest {
     enum class InHand : uint8_t { nothing, draft };
     Task<bool> wait_for_message(Way* way, InHand in_hand);
     std::vector<Loan> pull(size_t host_most, size_t most);
+    static bool is_surplus(Path& path);
+    bool has_pool_as_it_is() const;
     bool stopped(const Loan& loan, WallTime now) const;
     bool complains(const Verdict& verdict, const std::string& mx) const;
     void heed(const std::vector<Verdict>& verdicts, Instant began, Connection& connection);
@@ -185,6 +199,7 @@ class Site final : Guest {
     TlsDemand demand_;       // of all mail that waits here
     std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
     std::shared_ptr<const Route> route_;                    // as the last lending had it
+    std::string domain_;                                    // likewise
     ReadyQueue ready_;
     std::map<std::string, Signal*, std::less<>> gates_;  // by tenant: its mail is being admitted
     Dials dials_;

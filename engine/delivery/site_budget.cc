@@ -16,6 +16,19 @@ Path& SiteBudget::path(SourceId source, Instant now) {
     return *paths_.emplace_back(std::move(made));
 }
 
+void SiteBudget::use_settings() {
+    for (const auto& path : paths_) {
+        const auto& sources = settings_->sources;
+        const auto found = std::ranges::find(sources, path->from.name, &SourceSettings::name);
+        if (found == sources.end()) {
+            path->source = no_source;  // its connections end; what is counted of them goes with them
+            continue;
+        }
+        path->source = static_cast<SourceId>(found - sources.begin());
+        path->from = *found;
+    }
+}
+
 bool SiteBudget::remembers(Instant now) const {
     return std::ranges::any_of(paths_, [&](const auto& path) {
         return path->rests(now) || path->automation.remembers(now);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/delivery/path.h"
-#include "engine/delivery/settings.h"
+#include "engine/delivery/settings_in_force.h"
 
 namespace engine {
 
@@ -20,14 +20,16 @@ class SiteBudget {
     /// What was learned of a path before this budget was made.
     using Known = std::function<PathNotes(const SourceSettings&)>;
 
-    SiteBudget(std::shared_ptr<const Settings> settings, Known known)
-        : settings_(std::move(settings)), known_(std::move(known)) {}
+    SiteBudget(const SettingsInForce& settings, Known known)
+        : settings_(settings), known_(std::move(known)) {}
     SiteBudget(const SiteBudget&) = delete;
     SiteBudget& operator=(const SiteBudget&) = delete;
 
     /// The path of a source, which stays where it is.
     Path& path(SourceId source, Instant now);
     const std::vector<std::unique_ptr<Path>>& paths() const { return paths_; }
+    /// The settings have changed: paths know their sources by name.
+    void use_settings();
 
     /// Whether a path knows something that must not be forgotten although nobody uses it: a rest,
     /// or what rules have counted.
@@ -48,7 +50,7 @@ class SiteBudget {
     void freed(const Site& by);
 
   private:
-    std::shared_ptr<const Settings> settings_;
+    const SettingsInForce& settings_;
     Known known_;
     std::vector<std::unique_ptr<Path>> paths_;
     std::vector<Site*> sites_;

@@ -12,6 +12,7 @@
 #include "engine/delivery/outcome_table.h"
 #include "engine/delivery/site.h"
 #include "engine/net/dialer.h"
+#include "engine/net/egress_proxy.h"
 #include "engine/policy/host_demand.h"
 #include "engine/smtp/session.h"
 #include "metrics/catalog.h"
@@ -189,7 +190,7 @@ void Site::count_handshake(const Connection& connection, const std::expected<voi
 }
 
 Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
-    const SmtpTimeouts& timeouts = parts_.settings->timeouts;
+    const SmtpTimeouts timeouts = parts_.settings->timeouts;
     Attempt attempt;
     attempt.mx = endpoint.host;
     attempt.ip = endpoint.address.ip();
@@ -208,11 +209,17 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                                         ready_);
     ConnectionTap& tap = *connection->tap;
     if (tap.listens()) tap.note("connecting to " + endpoint.address.to_string());
-    auto stream =
-        co_await dial(parts_.reactor, endpoint.address, from.address ? &*from.address : nullptr,
-                      start + timeouts.connect, &dials_);
+    const std::optional<EgressProxy> proxy = from.proxy;
+    const std::optional<SocketAddress> local = from.address;
+    const Instant connect_by = start + timeouts.connect;
+    auto stream = proxy ? co_await dial_through(parts_.reactor, *proxy, endpoint.address, local,
+                                                connect_by, &dials_)
+                        : co_await dial(parts_.reactor, endpoint.address, local ? &*local : nullptr,
+                                        connect_by, &dials_);
     if (!stream) {
         attempt.verdict = verdict_of_dial(stream.error());
+        if (proxy && stream.error().code == Errc::timeout)
+            attempt.verdict.reply.text += ", by way of the proxy " + proxy->address;
         if (tap.listens()) tap.note(attempt.verdict.reply.text);
         co_return std::unexpected(std::move(attempt));
     }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
+#include "engine/delivery/explanation.h"
 #include "engine/delivery/suspensions.h"
 
 namespace engine {
@@ -25,28 +27,32 @@ TlsDemand demand_of(TlsPolicy setting) {
     return {};
 }
 
-/// Octets of the name's longest end that the provider has; 0: none fits.
-size_t fit(const Provider& provider, const std::string& host) {
-    size_t longest = 0;
+/// The longest end of the name that the provider has; empty: none fits.
+std::string_view fit(const Provider& provider, const std::string& host) {
+    std::string_view longest;
     for (const std::string& suffix : provider.mx_suffix) {
         const bool whole_name = suffix.starts_with('.') && host == suffix.substr(1);
-        if (whole_name || host.ends_with(suffix)) longest = std::max(longest, suffix.size());
+        if ((whole_name || host.ends_with(suffix)) && suffix.size() > longest.size())
+            longest = suffix;
     }
     return longest;
 }
 
 /// Of all hosts together: the worst of them.
-size_t fit(const Provider& provider, const Route& route) {
-    size_t worst = SIZE_MAX;
-    for (const MxHost& host : route.hosts) worst = std::min(worst, fit(provider, host.name));
-    return worst == SIZE_MAX ? 0 : worst;
+std::string_view fit(const Provider& provider, const Route& route) {
+    std::optional<std::string_view> worst;
+    for (const MxHost& host : route.hosts) {
+        const std::string_view fits = fit(provider, host.name);
+        if (!worst || fits.size() < worst->size()) worst = fits;
+    }
+    return worst.value_or("");
 }
 
 const Provider* provider_of(const Settings& settings, const Route& route) {
     const Provider* best = nullptr;
     size_t best_fit = 0;
     for (const Provider& provider : settings.providers) {
-        const size_t fits = fit(provider, route);
+        const size_t fits = fit(provider, route).size();
         if (fits > best_fit) {
             best = &provider;
             best_fit = fits;
@@ -71,7 +77,34 @@ MxHost split_host(std::string_view text, uint16_t default_port) {
     return host;
 }
 
+/// The domain's own settings are for its own hosts.
+const DomainSettings* own_settings(const Settings& settings, const std::string& domain,
+                                   const Route& route) {
+    return is_detour(route.site) ? nullptr : settings_for(settings, domain);
+}
+
 }  // namespace
+
+std::vector<std::pair<std::string, Limits>> limits_by_section(const Settings& settings,
+                                                              const std::string& domain,
+                                                              const Route& route) {
+    std::vector<std::pair<std::string, Limits>> sections{{"[delivery]", settings.limits}};
+    const auto lay = [&](std::string section, const LimitLayer& layer) {
+        Limits limits = sections.back().second;
+        layer.lie_on(limits);
+        sections.emplace_back(std::move(section), std::move(limits));
+    };
+    if (const Provider* provider = provider_of(settings, route))
+        lay("[[provider]] " + provider->name, provider->limits);
+    if (const DomainSettings* own = own_settings(settings, domain, route))
+        lay("[[domain]] " + own->name, own->limits);
+    return sections;
+}
+
+std::string suffix_of(const Settings& settings, const Route& route) {
+    const Provider* provider = provider_of(settings, route);
+    return provider ? std::string(fit(*provider, route)) : std::string();
+}
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route) {
     SitePolicy policy{route.site, "default", settings.limits, {}, nullptr};
@@ -79,8 +112,7 @@ SitePolicy policy_for(const Settings& settings, const std::string& domain, const
         policy.provider = provider->name;
         provider->limits.lie_on(policy.limits);
     }
-    const DomainSettings* own = is_detour(route.site) ? nullptr : settings_for(settings, domain);
-    if (own) {
+    if (const DomainSettings* own = own_settings(settings, domain, route)) {
         policy.site = "domain:" + own->name;
         own->limits.lie_on(policy.limits);
         policy.credentials = own->credentials;

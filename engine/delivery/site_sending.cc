@@ -111,6 +111,7 @@ bool Site::Feed::may_pull() const {
 bool Site::Feed::gives_way() {
     Way& way = *connection_.way;
     leaves_ |= connection_.one_too_many || site_.pauses(way);
+    leaves_ = leaves_ || is_surplus(*way.path);
     if (!leaves_ && sent_ >= mails_before_giving_way)
         leaves_ = site_.budget_->gives_way(site_, way.path->source, SiteBudget::Between::mails) ||
                   way.claims.gives_way(site_, Share::Between::mails);
@@ -259,15 +260,15 @@ Task<> Site::serve(Connection& connection) {
     co_await connection.session->quit();
 }
 
-/// Waits for a loan. False: none came in time, we stop, or the connection's place is needed for
-/// mail that it may not carry.
+/// Waits for a loan. False: none came in time, we stop, the connection's place is needed for mail that
+/// it may not carry, or there are more than a lowered limit allows.
 Task<bool> Site::work_before(Connection& connection, Instant deadline) {
     if (ready_.empty() && !draining_) {
         const Counted idle(idle_);
         idle_gauge_.add(1);
         connection.way->claims.add_idle(*this);
         while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
-               !idle_one_gives_way(connection))
+               !is_surplus(*connection.way->path) && !idle_one_gives_way(connection))
             co_await work_.wait_until(deadline);
         connection.way->claims.remove_idle(*this);
         idle_gauge_.add(-1);

@@ -9,6 +9,7 @@
 #include "engine/delivery/limits.h"
 #include "engine/delivery/total_limits.h"
 #include "engine/delivery/warmup.h"
+#include "engine/net/egress_proxy.h"
 #include "engine/reactor/address.h"
 
 namespace engine {
@@ -23,10 +24,13 @@ struct SourceSettings {
     std::optional<WarmupPlan> warmup{};    // while it is new
     LimitLayer limits{};                   // at most, at each site, whatever others allow
     TotalLimits total{};                   // to all sites
+    std::optional<EgressProxy> proxy{};    // that its connections go through; `address` is then one
+                                           // of the proxy
 };
 
 /// Place of a source in Settings::sources.
 using SourceId = uint16_t;
+inline constexpr SourceId no_source = UINT16_MAX;  // of one that a reload has taken away
 
 /// [[pool]]
 struct Pool {

@@ -145,6 +145,21 @@ class OpenApi(WholeRun):
         self.assert_valid(json.loads(body), schemas["Errors"], "a refusal")
         self.assertEqual(self.daemon.request("DELETE", "/v1/suppressions?tenant=t&address=off2@one.test")[0], 200)
 
+    def test_a_reload_is_answered_as_described(self):
+        schema = DOCUMENT["paths"]["/v1/reload"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        self.daemon.config["retry"]["expires"] = "3h"
+        self.daemon.write_config()
+        for query in ("?dry_run=true", ""):
+            status, _, body = self.daemon.request("POST", "/v1/reload" + query)
+            self.assertEqual(status, 200, body)
+            self.assert_valid(json.loads(body), schema, query)
+            self.assertEqual(len(json.loads(body)["changes"]), 1)
+        self.daemon.config["retry"]["expires"] = "never"
+        self.daemon.write_config()
+        status, _, body = self.daemon.request("POST", "/v1/reload")
+        self.assertEqual(status, 422)
+        self.assert_valid(json.loads(body), DOCUMENT["components"]["schemas"]["Errors"], "a refusal")
+
     def test_a_job_that_is_described_is_taken_and_its_answer_described(self):
         job = mail("oa2@one.test", campaign="openapi")
         self.assert_valid(job, DOCUMENT["components"]["schemas"]["Job"], "our own job")

@@ -339,7 +339,7 @@ TEST(Config, LetsEntriesChangeThoseOfAFileOfProvidersKeyByKey) {
                 HasSubstr("provider_files names it"));
     std::ofstream(file) << "[delivery]\nrate = \"1/s\"\n";
     EXPECT_THAT(problem("[delivery]\nprovider_files = [\"" + file + "\"]"),
-                HasSubstr("only [[provider]] and [[automation]] belong there"));
+                HasSubstr("only [[provider]], [[domain]] and [[automation]] belong there"));
 }
 
 TEST(Config, ReadsTheFilesOfProvidersThatItShips) {

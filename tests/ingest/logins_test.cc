@@ -63,6 +63,17 @@ TEST_F(LoginsTest, HashAPasswordOnceAndKnowItAgain) {
     EXPECT_EQ(worker.runs, 1u) << "what is not the one that was right is wrong";
 }
 
+TEST_F(LoginsTest, GoByOtherUsersAfterAReloadAndStillKnowThoseThatStayed) {
+    EXPECT_EQ(check("192.0.2.1", "ann", "secret").kind, Kind::welcome);
+    logins.use({{"ann", hash_of_secret, "acme"}, {"cid", hash_of_secret, "acme"}});
+    EXPECT_EQ(check("192.0.2.1", "ann", "secret").kind, Kind::welcome);
+    EXPECT_EQ(worker.runs, 1u) << "its password is known";
+    EXPECT_EQ(check("192.0.2.1", "cid", "secret").tenant, "acme");
+    EXPECT_EQ(check("192.0.2.2", "bob", "secret").kind, Kind::wrong);
+    logins.use({{"ann", hash_of_secret, "beta"}});
+    EXPECT_EQ(check("192.0.2.1", "ann", "secret").tenant, "beta");
+}
+
 TEST_F(LoginsTest, LookAtFewOfTenThousandGuessesFromOnePlace) {
     for (int i = 0; i < 10'000; ++i) {
         check("192.0.2.1", i % 2 ? "ann" : "user" + std::to_string(i), "guess" + std::to_string(i));

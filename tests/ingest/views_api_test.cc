@@ -117,7 +117,7 @@ TEST(ProvidersApi, ShowsThoseThatAreConfiguredWithTheirLimits) {
     Config config;
     config.delivery.providers.push_back(
         {.name = "google", .mx_suffix = {".google.com"}, .limits = {.connections = 7}});
-    shard.context->config = &config;
+    shard.context->config = std::make_shared<const Config>(config);
     shard.node.known_providers["default"] = {.sites = 2, .limited = 1, .limits = {{"rate", 1}}};
     const json all = get(shard, "/v1/providers")["providers"];
     EXPECT_THAT(names(all, "provider"), ElementsAre("default", "google"));
@@ -216,15 +216,53 @@ TEST(Views, RefuseForeignPagesInAnOperatorsBrowser) {
               200);
 }
 
+// ---- explanations
+
+TEST(Explain, TellsEachLimitWithItsLineAndWhatItOverrode) {
+    TestShard shard;
+    engine::Explanation& said = shard.node.explanation;
+    said.site = "mx.big.test";
+    said.provider = "big";
+    said.suffix = ".big.test";
+    engine::Limits limits;
+    said.limits.emplace_back("[delivery]", limits);
+    limits.connections = 5;
+    limits.origins[static_cast<size_t>(engine::LimitKey::connections)] = "sluice.toml:7";
+    said.limits.emplace_back("[[provider]] big", limits);
+    said.hosts.push_back({.host = {.preference = 10, .name = "mx.big.test"},
+                          .addresses = {"192.0.2.1"}});
+    shard.node.known_sites.sites.push_back(
+        {.site = "mx.big.test", .limit = "rate", .limited_for = std::chrono::milliseconds(1500)});
+    const json told = get(shard, "/v1/explain?domain=X.Test");
+    EXPECT_EQ(shard.node.asked_domain, "x.test");
+    EXPECT_EQ(shard.node.asked_sites.site, "mx.big.test");
+    EXPECT_EQ(told["mx_suffix"], ".big.test");
+    const json& connections = told["limits"][0];
+    EXPECT_EQ(connections["limit"], "connections");
+    EXPECT_EQ(connections["value"], "5");
+    EXPECT_EQ(connections["section"], "[[provider]] big");
+    EXPECT_EQ(connections["origin"], "sluice.toml:7");
+    EXPECT_EQ(connections["overrode"][0]["value"], "20");
+    EXPECT_EQ(connections["overrode"][0]["section"], "default");
+    EXPECT_EQ(told["route"]["hosts"][0]["addresses"][0], "192.0.2.1");
+    EXPECT_EQ(told["now"]["limited_for_seconds"], 1.5);
+}
+
+TEST(Explain, WantsADomain) {
+    TestShard shard;
+    EXPECT_EQ(shard.request("GET", "/v1/explain").status, 422);
+    EXPECT_EQ(shard.request("GET", "/v1/explain?domain=a..b").status, 422);
+}
+
 // ---- configuration
 
 TEST(Configuration, IsToldWithItsOriginsAndWithoutSecrets) {
     TestShard shard;
     const std::string hash(64, 'a');
-    const auto config =
+    auto config =
         parse_config("[listen]\nadmin_key_sha256 = \"" + hash + "\"\n", "sluice.toml");
     ASSERT_TRUE(config);
-    shard.context->config = &*config;
+    shard.context->config = std::make_shared<const Config>(std::move(*config));
     const json settings = get(shard, "/v1/config?name=listen.")["settings"];
     const auto key = std::ranges::find(settings, "listen.admin_key_sha256",
                                        [](const json& s) { return s["name"].get<std::string>(); });

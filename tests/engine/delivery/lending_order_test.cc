@@ -149,5 +149,15 @@ TEST(LendingOrder, KnowsATenantWhoseOnlyQueueIsBeingRead) {
     order.lent(bulk, "a", 0);
 }
 
+TEST(LendingOrder, GoesByTheWeightsAndTheCreditOfNow) {
+    LendingOrder<int> order(100);
+    order.add({storage::Class::bulk, "a", "", 1}, 1);
+    order.add({storage::Class::bulk, "b", "", 1}, 2);
+    order.add({storage::Class::bulk, "a", "", 4}, 3);  // the configuration was changed
+    EXPECT_EQ(order.next(1000)->room, 80u);
+    order.set_credit(50, false);
+    EXPECT_EQ(order.next(1000)->room, 40u);
+}
+
 }  // namespace
 }  // namespace engine

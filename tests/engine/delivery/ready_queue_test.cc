@@ -289,5 +289,25 @@ TEST(ReadyQueue, CountsWhatMayGoAndWhatIsHeld) {
     }
 }
 
+TEST(FairOrder, AWeightThatHasChangedCountsFromTheNextTimeItIsNamed) {
+    struct Always {
+        static bool empty() { return false; }
+    };
+    FairOrder<Always> order;
+    const auto turns_of_a = [&](double weight) {
+        order.of("b", 1);
+        int turns = 0;
+        for (int i = 0; i < 120; ++i) {
+            order.of("a", weight);
+            auto* entry = order.first([](const auto&) { return true; });
+            order.charge(*entry);
+            turns += entry->name == "a";
+        }
+        return turns;
+    };
+    EXPECT_NEAR(turns_of_a(1), 60, 2);
+    EXPECT_NEAR(turns_of_a(5), 100, 3);
+}
+
 }  // namespace
 }  // namespace engine

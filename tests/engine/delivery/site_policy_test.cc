@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/delivery/explanation.h"
 #include "engine/delivery/gate.h"
 
 namespace engine {
@@ -49,6 +50,23 @@ TEST(SitePolicy, LayersLieOnEachOtherKeyByKey) {
     EXPECT_EQ(policy.limits.rate_per_second, 100);
     EXPECT_EQ(policy.limits.messages_per_connection, 50u);
     EXPECT_EQ(policy.limits.connections, 2u);
+}
+
+TEST(SitePolicy, SaysSectionBySectionWhatHolds) {
+    Settings s = settings();
+    s.providers[0].limits.messages_per_connection = 50;
+    s.domains.push_back({.name = "x.test", .limits = {.connections = 2}});
+    const Route to = route({"a.google.com"});
+    const auto sections = limits_by_section(s, "x.test", to);
+    ASSERT_EQ(sections.size(), 3u);
+    EXPECT_EQ(sections[0].first, "[delivery]");
+    EXPECT_EQ(sections[0].second.connections, 20u);
+    EXPECT_EQ(sections[1].first, "[[provider]] google");
+    EXPECT_EQ(sections[1].second.connections, 5u);
+    EXPECT_EQ(sections[2].first, "[[domain]] x.test");
+    EXPECT_EQ(sections[2].second, policy_for(s, "x.test", to).limits);
+    EXPECT_EQ(suffix_of(s, to), ".google.com");
+    EXPECT_EQ(suffix_of(s, route({"mx.evil.test"})), "");
 }
 
 TEST(SitePolicy, TheLongestSuffixThatFitsSaysWhoseHostsTheyAre) {

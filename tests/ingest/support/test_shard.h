@@ -186,7 +186,13 @@ class TestNode final : public engine::Node {
         traced = {.seated = read.seated};
         co_return read;
     }
+    Task<engine::Explanation> explain(std::string domain) override {
+        asked_domain = std::move(domain);
+        co_return explanation;
+    }
 
+    engine::Explanation explanation;
+    std::string asked_domain;
     engine::QueueOverview overview;
     engine::SiteOverview known_sites;
     engine::ProviderOverview known_providers;

@@ -1,0 +1,88 @@
+#include "ingest/config_change.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "ingest/config_reader.h"
+#include "ingest/setting.h"
+#include "metrics/check.h"
+
+namespace ingest {
+
+namespace {
+
+using ByName = std::unordered_map<std::string_view, const Config::Effective*>;
+
+ByName by_name(const Config& config) {
+    ByName all;
+    for (const Config::Effective& one : config.effective) all.emplace(one.name, &one);
+    return all;
+}
+
+/// Entries of repeated sections ("provider.google.rate") never need one; nullptr for those.
+const Setting* single_setting(std::string_view name) {
+    const auto found = std::ranges::find_if(settings(), [&](const Setting& setting) {
+        return !is_repeated(setting.section) &&
+               name == fmt::format("{}.{}", setting.section, setting.key);
+    });
+    return found == settings().end() ? nullptr : &*found;
+}
+
+bool needs_restart(std::string_view name) {
+    const Setting* setting = single_setting(name);
+    return setting && setting->reload == Setting::Reload::restart;
+}
+
+}  // namespace
+
+std::vector<ConfigChange> changes_between(const Config& now, const Config& next) {
+    std::vector<ConfigChange> changes;
+    const ByName old = by_name(now), fresh = by_name(next);
+    for (const Config::Effective& one : next.effective) {
+        const auto was = old.find(one.name);
+        if (was == old.end()) {
+            changes.push_back({one.name, {}, {}, one.value, one.origin, needs_restart(one.name)});
+        } else if (was->second->value != one.value || was->second->digest != one.digest) {
+            changes.push_back({one.name, was->second->value, was->second->origin, one.value,
+                               one.origin, needs_restart(one.name)});
+        }
+    }
+    for (const Config::Effective& one : now.effective)
+        if (!fresh.contains(one.name))
+            changes.push_back({one.name, one.value, one.origin, {}, {}, needs_restart(one.name)});
+    return changes;
+}
+
+std::vector<std::string> files_changed(const Config& now, const Config& next) {
+    std::vector<std::string> changed;
+    for (const Config::File& file : next.files) {
+        if (file.path == next.file) continue;  // its settings say what is new in it
+        const auto was = std::ranges::find(now.files, file.path, &Config::File::path);
+        if (was != now.files.end() && was->digest != file.digest) changed.push_back(file.path);
+    }
+    return changed;
+}
+
+void keep_until_restart(Config& next, const std::vector<ConfigChange>& changes) {
+    for (const ConfigChange& change : changes) {
+        if (!change.needs_restart) continue;
+        const Setting& setting = *single_setting(change.name);
+        const auto entry =
+            std::ranges::find(next.effective, change.name, &Config::Effective::name);
+        if (change.old_value.empty()) {  // by default it is empty
+            setting.set({.config = next}, {});
+            if (entry != next.effective.end()) next.effective.erase(entry);
+            continue;
+        }
+        const std::string text =
+            fmt::format("[{}]\n{} = {}\n", setting.section, setting.key, change.old_value);
+        const auto problems = read_settings(next, text, change.old_origin);
+        CHECK(problems.empty(), "a setting that is in force cannot be read again");
+        for (Config::Effective& one : next.effective)
+            if (one.name == change.name) one.origin = change.old_origin;
+    }
+}
+
+}  // namespace ingest
