@@ -21,18 +21,33 @@ ByName by_name(const Config& config) {
     return all;
 }
 
-/// Entries of repeated sections ("provider.google.rate") never need one; nullptr for those.
-const Setting* single_setting(std::string_view name) {
+/// "retry.expires" is [retry] expires, "provider.google.rate" is [[provider]] rate.
+const Setting* setting_of(std::string_view name) {
+    const std::string_view section = name.substr(0, name.find('.'));
+    const std::string_view key = name.substr(name.rfind('.') + 1);
     const auto found = std::ranges::find_if(settings(), [&](const Setting& setting) {
-        return !is_repeated(setting.section) &&
-               name == fmt::format("{}.{}", setting.section, setting.key);
+        return setting.section == section && setting.key == key;
     });
     return found == settings().end() ? nullptr : &*found;
 }
 
 bool needs_restart(std::string_view name) {
-    const Setting* setting = single_setting(name);
+    const Setting* setting = setting_of(name);
     return setting && setting->reload == Setting::Reload::restart;
+}
+
+/// Of the sections that may come many times only [[webhook]] takes a restart.
+void keep_entry(Config& next, const Config& now, const ConfigChange& change) {
+    CHECK(change.name.starts_with("webhook."), "nobody keeps the entries of this section");
+    next.webhooks = now.webhooks;
+    const auto entry = std::ranges::find(next.effective, change.name, &Config::Effective::name);
+    const auto was = std::ranges::find(now.effective, change.name, &Config::Effective::name);
+    if (was == now.effective.end())
+        next.effective.erase(entry);
+    else if (entry == next.effective.end())
+        next.effective.push_back(*was);
+    else
+        *entry = *was;
 }
 
 }  // namespace
@@ -65,12 +80,15 @@ std::vector<std::string> files_changed(const Config& now, const Config& next) {
     return changed;
 }
 
-void keep_until_restart(Config& next, const std::vector<ConfigChange>& changes) {
+void keep_until_restart(Config& next, const Config& now, const std::vector<ConfigChange>& changes) {
     for (const ConfigChange& change : changes) {
         if (!change.needs_restart) continue;
-        const Setting& setting = *single_setting(change.name);
-        const auto entry =
-            std::ranges::find(next.effective, change.name, &Config::Effective::name);
+        const Setting& setting = *setting_of(change.name);
+        if (is_repeated(setting.section)) {
+            keep_entry(next, now, change);
+            continue;
+        }
+        const auto entry = std::ranges::find(next.effective, change.name, &Config::Effective::name);
         if (change.old_value.empty()) {  // by default it is empty
             setting.set({.config = next}, {});
             if (entry != next.effective.end()) next.effective.erase(entry);

@@ -15,14 +15,14 @@ struct ConfigChange {
     bool needs_restart = false;
 };
 
-/// In the order of `next`; what it does not have any more comes last. A setting whose line alone has
-/// moved is no change.
+/// In the order of `next`; what it does not have any more comes last. A setting whose line alone
+/// has moved is no change.
 std::vector<ConfigChange> changes_between(const Config& now, const Config& next);
 
 /// The files that both are made of and whose contents differ, but for the configuration's own.
 std::vector<std::string> files_changed(const Config& now, const Config& next);
 
-/// Gives `next` the values that are in force of what needs a restart.
-void keep_until_restart(Config& next, const std::vector<ConfigChange>& changes);
+/// Gives `next` the values that are in force, those of `now`, of what needs a restart.
+void keep_until_restart(Config& next, const Config& now, const std::vector<ConfigChange>& changes);
 
 }  // namespace ingest

@@ -42,7 +42,7 @@ std::expected<Readied, ConfigProblems> read_anew(const Config& now) {
     readied.changes = changes_between(now, *read);
     readied.files = files_changed(now, *read);
     read->log_level = now.log_level;
-    keep_until_restart(*read, readied.changes);
+    keep_until_restart(*read, now, readied.changes);
     // By itself the file is right; together with what takes a restart it need not be.
     if (auto together = check_together(*read, now.file.string()); !together.empty()) {
         for (ConfigProblem& problem : together)

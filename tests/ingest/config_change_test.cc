@@ -1,5 +1,6 @@
 #include "ingest/config_change.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -68,7 +69,7 @@ TEST(ConfigChange, WaitsForARestartWithTheValueThatIsInForce) {
         "[node]\nname = \"b.test.example\"\nlog_dir = \"/elsewhere\"\n[retry]\nexpires = \"2h\"\n");
     const auto changes = changes_between(now, next);
     EXPECT_EQ(std::ranges::count(changes, true, &ConfigChange::needs_restart), 3);
-    keep_until_restart(next, changes);
+    keep_until_restart(next, now, changes);
     EXPECT_EQ(next.delivery.node_name, "a.test.example");
     EXPECT_EQ(next.shards, 3u);
     EXPECT_EQ(next.log_dir, "");
@@ -79,10 +80,31 @@ TEST(ConfigChange, WaitsForARestartWithTheValueThatIsInForce) {
     EXPECT_EQ(shards->origin, "sluice.toml:3");
 }
 
-TEST(ConfigChange, OfEntriesThatComeManyTimesNeverNeedsARestart) {
-    for (const Setting& setting : settings())
-        if (is_repeated(setting.section))
-            EXPECT_EQ(setting.reload, Setting::Reload::live) << setting.section << setting.key;
+TEST(ConfigChange, OfEntriesThatComeManyTimesNeedsARestartForWebhooksOnly) {
+    for (const Setting& setting : settings()) {
+        if (!is_repeated(setting.section)) continue;
+        EXPECT_EQ(setting.reload == Setting::Reload::restart, setting.section == "webhook")
+            << setting.section << "." << setting.key;
+    }
+}
+
+TEST(ConfigChange, KeepsWebhooksAsTheyAreUntilARestart) {
+    const auto with = [](std::string_view url) {
+        return config_of(fmt::format("[[webhook]]\nname = \"a\"\nurl = \"{}\"\n", url));
+    };
+    const Config now = with("https://hooks.example/a");
+    Config next = with("https://hooks.example/b");
+    const auto changes = changes_between(now, next);
+    ASSERT_THAT(names_of(changes), ElementsAre("webhook.a.url"));
+    EXPECT_TRUE(changes[0].needs_restart);
+    keep_until_restart(next, now, changes);
+    EXPECT_THAT(changes_between(now, next), IsEmpty());
+    ASSERT_EQ(next.webhooks.size(), 1u);
+    EXPECT_EQ(next.webhooks[0].url, now.webhooks[0].url);
+    Config without = config_of("");
+    keep_until_restart(without, now, changes_between(now, without));
+    EXPECT_THAT(changes_between(now, without), IsEmpty());
+    EXPECT_EQ(without.webhooks.size(), 1u);
 }
 
 /// A folder with a configuration that is read from a file.
