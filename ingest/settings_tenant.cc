@@ -39,7 +39,7 @@ const std::array table = {
             "suppressed_bounces",
             Type::texts,
             "",
-            Reload::restart,
+            Reload::live,
             {.check = check_bounce_class},
             "In the place of suppression.bounces for this tenant; []: none.",
             [](T to, V v) { to.tenant->delivery.suppressed_bounces = bounce_bits(v.texts); }},

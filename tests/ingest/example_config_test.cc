@@ -41,7 +41,7 @@ TEST(ExampleConfig, ShowsEverySettingOnceItsExamplesAreUncommented) {
     std::ofstream(password) << "secret";
     chmod(password.c_str(), 0600);
     uncommented =
-        std::regex_replace(uncommented, std::regex("/etc/sluice/relay.password"), password);
+        std::regex_replace(uncommented, std::regex("/etc/sluice/(relay|proxy).password"), password);
     const auto example = parse_config(uncommented, "sluice.example.toml");
     ASSERT_TRUE(example.has_value()) << to_string(example.error().front());
     for (const Setting& s : settings()) {

@@ -66,8 +66,8 @@ connection_limit = 1
 Config read_back(const ShapingImport& made) {
     const std::string folder = testing::TempDir();
     std::ofstream(folder + "/imported.toml") << made.toml;
-    auto config = parse_config("[delivery]\nprovider_files = [\"imported.toml\"]\n",
-                               folder + "/sluice.toml");
+    auto config =
+        parse_config("[delivery]\nprovider_files = [\"imported.toml\"]\n", folder + "/sluice.toml");
     if (!config) {
         ADD_FAILURE() << to_string(config.error().front()) << "\n" << made.toml;
         return {};
@@ -119,11 +119,10 @@ TEST(ShapingImport, DomainsKeepTheirLimits) {
 TEST(ShapingImport, SaysOfEachThingThatItLeavesOutWhereItIsAndWhy) {
     const auto made = import_kumo_shaping(shaping, "shaping.toml");
     ASSERT_TRUE(made);
-    for (const std::string_view word :
-         {"data_timeout", "lookbehind", "\"enable_tls\"",
-          "DomainSuffix", "automation of [\"small.test\"]", "ip7", "[\"default\"]"})
+    for (const std::string_view word : {"data_timeout", "lookbehind", "enable_tls", "DomainSuffix",
+                                        "automation of [\"small.test\"]", "ip7", "[\"default\"]"})
         EXPECT_THAT(made->warnings, Contains(HasSubstr(word))) << word;
-    EXPECT_THAT(made->warnings, Contains(testing::StartsWith("shaping.toml:14: ")));
+    EXPECT_THAT(made->warnings, Contains(testing::StartsWith("shaping.toml:16: ")));
     EXPECT_THAT(made->toml, HasSubstr("# NOT TAKEN OVER: "));
     EXPECT_THAT(made->toml, HasSubstr("#     connections = 12"));
     EXPECT_THAT(made->warnings, Not(Contains(HasSubstr("mx_rollup"))));

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-const std::string envelope =
+const std::string transaction =
     "EHLO app.example\r\nMAIL FROM:<b@s.example>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
 const std::string mail_head = "From: b@s.example\r\nTo: a@x.example\r\nSubject: hi\r\n";
 
@@ -28,7 +28,7 @@ std::deque<std::string> octets(const std::string& text) {
 TEST(SmtpServer, QueuesAMessageAndNamesItsJob) {
     Harness h;
     const std::string said =
-        h.talk({envelope, mail_head + "\r\n..dot\r\nbody\r\n.\r\n", "QUIT\r\n"});
+        h.talk({transaction, mail_head + "\r\n..dot\r\nbody\r\n.\r\n", "QUIT\r\n"});
     EXPECT_EQ(codes(said), "220 250 250 250 354 250 221");
     EXPECT_THAT(said, HasSubstr("250 2.0.0 queued as 0000000000001\r\n"));
     ASSERT_EQ(h.intake.parts.size(), 1u);
@@ -50,10 +50,10 @@ TEST(SmtpServer, SaysTheSameHoweverTheInputIsCut) {
     const std::string rest =
         "MAIL FROM:<> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<bad>\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
     Harness whole;
-    const std::string said = whole.talk({envelope, good + rest, content + "QUIT\r\n"});
+    const std::string said = whole.talk({transaction, good + rest, content + "QUIT\r\n"});
     EXPECT_EQ(codes(said), "220 250 250 250 354 250 250 553 250 354 550");
     Harness cut;
-    EXPECT_EQ(cut.talk(octets(envelope + good + rest + content + "QUIT\r\n")), said);
+    EXPECT_EQ(cut.talk(octets(transaction + good + rest + content + "QUIT\r\n")), said);
     EXPECT_EQ(cut.intake.parts.size(), 1u);
 }
 
@@ -61,7 +61,7 @@ TEST(SmtpServer, Says250OnlyAfterTheIntakeHasIt) {
     Harness h;
     std::string before;
     h.intake.on_accept = [&] { before = h.seen.output; };
-    const std::string said = h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({transaction, mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_EQ(codes(before), "220 250 250 250 354");
     EXPECT_EQ(codes(said), "220 250 250 250 354 250");
 }
@@ -69,7 +69,7 @@ TEST(SmtpServer, Says250OnlyAfterTheIntakeHasIt) {
 TEST(SmtpServer, TakesSeveralMessagesInOneSession) {
     Harness h;
     const std::string next = "MAIL FROM:<b@s.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n";
-    h.talk({envelope, mail_head + "\r\none\r\n.\r\n" + next, mail_head + "\r\ntwo\r\n.\r\n"});
+    h.talk({transaction, mail_head + "\r\none\r\n.\r\n" + next, mail_head + "\r\ntwo\r\n.\r\n"});
     ASSERT_EQ(h.intake.parts.size(), 2u);
     EXPECT_EQ(h.intake.parts[1].recipients.at(0).address, "c@x.example");
     EXPECT_THAT(h.rendered(1), EndsWith("two\r\n"));
@@ -99,7 +99,7 @@ TEST(SmtpServer, LetsNobodySmuggleASecondMessage) {
         const std::string content = mail_head + "\r\nhello" + lookalike + hidden;
         for (size_t cut = 0; cut <= content.size(); ++cut, ++inputs) {
             Harness h;
-            h.talk({envelope, content.substr(0, cut), content.substr(cut)});
+            h.talk({transaction, content.substr(0, cut), content.substr(cut)});
             ASSERT_LE(h.intake.parts.size(), 1u) << ::testing::PrintToString(lookalike) << cut;
             if (h.intake.parts.empty()) continue;
             ASSERT_EQ(h.intake.parts[0].job->job.sender, "b@s.example");
@@ -120,7 +120,7 @@ TEST(SmtpServer, RefusesBareLineEndsAndCloses) {
 
 TEST(SmtpServer, RefusesContentThatDidNotWaitFor354) {
     Harness h;
-    const std::string said = h.talk({envelope + mail_head + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({transaction + mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_EQ(codes(said), "220 250 250 250 554");
     EXPECT_TRUE(h.intake.parts.empty());
 }
@@ -130,7 +130,7 @@ TEST(SmtpServer, TakesOptionsOutOfTheHeader) {
     const std::string options =
         "X-Sluice-Tenant: acme\r\nx-sluice-campaign:  nov \r\nX-Sluice-Class: transactional\r\n"
         "X-Sluice-Pool: default\r\nX-Sluice-Send-At:\r\n 2026-11-23T10:00:00Z\r\n";
-    h.talk({envelope, options + mail_head + "\r\nX-Sluice-Tenant: in the body\r\n.\r\n"});
+    h.talk({transaction, options + mail_head + "\r\nX-Sluice-Tenant: in the body\r\n.\r\n"});
     ASSERT_EQ(h.intake.parts.size(), 1u);
     const engine::OpenJob& open = *h.intake.parts[0].job;
     EXPECT_EQ(open.job.tenant, "acme");
@@ -148,7 +148,7 @@ TEST(SmtpServer, NamesAllWrongOptionsAtOnce) {
     const std::string options =
         "X-Sluice-Class: urgent\r\nX-Sluice-Pool: gold\r\nX-Sluice-Sendat: now\r\n"
         "X-Sluice-Send-At: tomorrow\r\nX-Sluice-Tenant: a b\r\nX-Sluice-Tenant: c\r\n";
-    const std::string said = h.talk({envelope, options + mail_head + "\r\nx\r\n.\r\n"});
+    const std::string said = h.talk({transaction, options + mail_head + "\r\nx\r\n.\r\n"});
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Class: wants transactional or bulk\r\n"));
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Pool: there is no such pool"));
     EXPECT_THAT(said, HasSubstr("554-5.6.0 X-Sluice-Sendat: is not known"));
@@ -163,10 +163,10 @@ TEST(SmtpServer, RefusesAMailThatGoesRoundInALoop) {
     std::string received;
     for (int i = 0; i < 100; ++i)
         received += "Received: from a by b; Sun, 22 Nov 2026 00:00:00 +0000\r\n";
-    EXPECT_THAT(h.talk({envelope, received + mail_head + "\r\nx\r\n.\r\n"}),
+    EXPECT_THAT(h.talk({transaction, received + mail_head + "\r\nx\r\n.\r\n"}),
                 HasSubstr("554 5.4.6 "));
     const std::string one_less = received.substr(received.find('\n') + 1);
-    EXPECT_THAT(h.talk({envelope, one_less + mail_head + "\r\nx\r\n.\r\n"}),
+    EXPECT_THAT(h.talk({transaction, one_less + mail_head + "\r\nx\r\n.\r\n"}),
                 HasSubstr("250 2.0.0 queued"));
 }
 
@@ -276,7 +276,7 @@ TEST(SmtpServer, TakesTenThousandRecipientsAndNotOneMore) {
 TEST(SmtpServer, RefusesAMessageThatIsTooLargeAndStaysInStep) {
     Harness h;
     const std::string line = std::string(998, 'x') + "\r\n";
-    std::deque<std::string> segments = {envelope, mail_head + "\r\n"};
+    std::deque<std::string> segments = {transaction, mail_head + "\r\n"};
     for (int i = 0; i < 52'500; ++i) segments.push_back(line);
     segments.push_back(".\r\nNOOP\r\n");
     EXPECT_EQ(codes(h.talk(std::move(segments))), "220 250 250 250 354 552 250");
@@ -287,7 +287,7 @@ TEST(SmtpServer, CompilesALargeMessageOnTheWorker) {
     Harness h;
     std::string body;
     for (int i = 0; i < 1000; ++i) body += std::string(100, 'x') + "\r\n";
-    h.talk({envelope, mail_head + "\r\n" + body + ".\r\n"});
+    h.talk({transaction, mail_head + "\r\n" + body + ".\r\n"});
     EXPECT_EQ(h.worker.runs, 1u);
     EXPECT_THAT(h.rendered(), EndsWith(body));
 }
@@ -297,7 +297,7 @@ TEST(SmtpServer, PassesOnWhyTheIntakeRefuses) {
     h.intake.refuses = engine::Refusal{engine::Refusal::Why::disk_low, "queue.free_disk_min",
                                        "the disk is low", std::chrono::seconds(30)};
     EXPECT_THAT(
-        h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"}),
+        h.talk({transaction, mail_head + "\r\nx\r\n.\r\n"}),
         HasSubstr("452 4.3.1 the disk is low (queue.free_disk_min); try again in 30 s\r\n"));
     h.intake.refuses_early = h.intake.refuses;
     EXPECT_EQ(codes(h.talk({"EHLO a\r\nMAIL FROM:<>\r\n"})), "220 250 452");
@@ -310,20 +310,20 @@ TEST(SmtpServer, TakesMailOfTrustedPeersOnly) {
                              "[::ffff:192.0.2.7]:1", "128.0.0.1:25"}) {
         Harness h;
         h.peer = peer;
-        EXPECT_EQ(codes(h.talk({"", envelope})), "220 250 530 503 503") << peer;
+        EXPECT_EQ(codes(h.talk({"", transaction})), "220 250 530 503 503") << peer;
     }
     for (const char* peer :
          {"[::1]:40000", "unix:/run/sluice/smtp.sock", "[::ffff:127.0.0.1]:9", "127.9.9.9:1"}) {
         Harness h;
         h.peer = peer;
-        EXPECT_EQ(codes(h.talk({envelope})), "220 250 250 250 354") << peer;
+        EXPECT_EQ(codes(h.talk({transaction})), "220 250 250 250 354") << peer;
     }
     Harness h;
     h.context.access.trusted = {engine::AddressRange::parse("192.0.2.0/24").value()};
     h.peer = "192.0.2.7:40000";
-    EXPECT_EQ(codes(h.talk({envelope})), "220 250 250 250 354");
+    EXPECT_EQ(codes(h.talk({transaction})), "220 250 250 250 354");
     h.peer = "127.0.0.1:40000";
-    EXPECT_EQ(codes(h.talk({"", envelope})), "220 250 530 503 503");
+    EXPECT_EQ(codes(h.talk({"", transaction})), "220 250 530 503 503");
 }
 
 TEST(SmtpServer, GivesStrangersNoTime) {
@@ -355,7 +355,7 @@ TEST(SmtpServer, EndsASessionThatHandsOverNothing) {
 TEST(SmtpServer, EndsAMessageThatComesTooSlowly) {
     Harness h;
     std::deque<std::string> drip(10'000, "x");
-    drip.push_front(envelope);
+    drip.push_front(transaction);
     h.gap = std::chrono::milliseconds(500);
     const engine::Instant begin = h.clock.now();
     EXPECT_EQ(codes(h.talk(drip)), "220 250 250 250 354 421");
@@ -365,11 +365,11 @@ TEST(SmtpServer, EndsAMessageThatComesTooSlowly) {
 TEST(SmtpServer, Gives421WhileItDrains) {
     Harness h;
     h.draining = true;
-    EXPECT_EQ(codes(h.talk({envelope})), "421");
+    EXPECT_EQ(codes(h.talk({transaction})), "421");
     h.draining = false;
     h.intake.on_accept = [&] { h.draining = true; };  // in the middle of a message
     const std::string said =
-        h.talk({envelope, mail_head + "\r\nx\r\n.\r\n"}, MemoryStream::End::silent);
+        h.talk({transaction, mail_head + "\r\nx\r\n.\r\n"}, MemoryStream::End::silent);
     EXPECT_EQ(codes(said), "220 250 250 250 354 250 421");
 }
 
@@ -380,14 +380,14 @@ TEST(SmtpServer, EndsAnIdleSession) {
     EXPECT_EQ(codes(said), "220 250 421");
     EXPECT_EQ(h.clock.now() - begin, SmtpLimits::idle);
     EXPECT_EQ(codes(h.talk({"EHLO a\r\nNO"}, MemoryStream::End::silent)), "220 250 421");
-    EXPECT_EQ(codes(h.talk({envelope, "half"}, MemoryStream::End::silent)),
+    EXPECT_EQ(codes(h.talk({transaction, "half"}, MemoryStream::End::silent)),
               "220 250 250 250 354 421");
 }
 
 TEST(SmtpServer, KeepsNothingOfAMessageThatWasCutOff) {
     Harness h;
-    EXPECT_EQ(codes(h.talk({envelope, mail_head + "\r\nx\r\n."})), "220 250 250 250 354");
-    EXPECT_EQ(codes(h.talk({envelope, mail_head + "\r\nx\r\n.\r"})), "220 250 250 250 354");
+    EXPECT_EQ(codes(h.talk({transaction, mail_head + "\r\nx\r\n."})), "220 250 250 250 354");
+    EXPECT_EQ(codes(h.talk({transaction, mail_head + "\r\nx\r\n.\r"})), "220 250 250 250 354");
     EXPECT_TRUE(h.intake.parts.empty());
 }
 

@@ -77,7 +77,7 @@ TEST(TraceApi, SaysSoWhenTooManyLook) {
 
 TEST(TraceApi, AMisspeltFilterIsRefused) {
     TestShard shard;
-    EXPECT_EQ(shard.request("GET", "/v1/trace?domian=x.test").status, 400);
+    EXPECT_EQ(shard.request("GET", "/v1/trace?domian=x.test").status, 422);
 }
 
 TEST(LineSplitter, GivesWholeLinesHoweverTheyAreCut) {
