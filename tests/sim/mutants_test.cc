@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"sends on what is suspended", 100}, Planted{"lets a suspended source go on", 100},
         Planted{"sends on what is cancelled", 100}, Planted{"forgets orders when it ends", 200},
         Planted{"leads nobody away", 100}, Planted{"two mails in place of one", 100},
-        Planted{"opens connections too fast", 200},
+        Planted{"opens connections too fast", 500},
         Planted{"one mail too many on a connection", 20}, Planted{"one recipient too many", 20}));
 
 }  // namespace

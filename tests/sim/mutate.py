@@ -135,7 +135,7 @@ MUTATIONS = {
     "opens connections too fast": [(
         "engine/delivery/path.cc",
         "return last_connection + gap_at(limits.connection_rate_per_second);",
-        "return last_connection + gap_at(limits.connection_rate_per_second * ({on} ? 3 : 1));")],
+        "return last_connection + gap_at(limits.connection_rate_per_second * ({on} ? 30 : 1));")],
     "one mail too many on a connection": [(
         "engine/smtp/window.cc",
         "return max > 0 && begun_ >= max;",
