@@ -113,6 +113,47 @@ void append_limits(std::string& out, const Explanation& said) {
     out += ']';
 }
 
+/// What a source holds its connections to, beyond the limits of the site.
+void append_sources(std::string& out, const Explanation& said) {
+    out += '[';
+    bool first = true;
+    for (const engine::SourceExplanation& source : said.sources) {
+        for (size_t i = 0; i < engine::limit_key_count; ++i) {
+            const auto key = static_cast<LimitKey>(i);
+            std::string value = value_of(source.limits, key);
+            if (value == value_of(said.limits.back().second, key)) continue;
+            if (!std::exchange(first, false)) out += ',';
+            JsonObject(out)
+                .text("source", source.name)
+                .text("limit", to_string(key))
+                .text("value", value)
+                .text_if("origin", source.limits.origin(key))
+                .close();
+        }
+    }
+    out += ']';
+}
+
+void append_totals(std::string& out, const Explanation& said) {
+    out += '[';
+    bool first = true;
+    for (const auto& [key, limits] : said.totals) {
+        for (size_t i = 0; i < engine::total_limit_count; ++i) {
+            const auto limit = static_cast<engine::TotalLimit>(i);
+            if (!limits.sets(limit)) continue;
+            if (!std::exchange(first, false)) out += ',';
+            JsonObject(out)
+                .text("of", to_string(key.of))
+                .text("name", key.name)
+                .text("limit", to_string(limit))
+                .text("words", words_of(key, limits, limit))
+                .text_if("origin", limits.origin(limit))
+                .close();
+        }
+    }
+    out += ']';
+}
+
 std::string demand_text(const engine::TlsDemand& demand) {
     if (demand.use == engine::TlsDemand::Use::never) return "never";
     return demand.least == engine::TlsLevel::plain ? "when offered"
@@ -210,6 +251,10 @@ Task<> get_explanation(HttpConnection& connection, const HttpRequest& request,
     append_sts(body, said.sts);
     object.key("limits");
     append_limits(body, said);
+    object.key("sources");
+    append_sources(body, said);
+    object.key("totals");
+    append_totals(body, said);
     object.key("orders");
     append_orders(body, said);
     object.number("waiting", waits.waiting).number("sending", waits.lent);

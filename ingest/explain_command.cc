@@ -76,6 +76,21 @@ void print_limits(const ordered_json& said) {
     fmt::print("{}", table.text("          "));
 }
 
+/// What some of its mail is held to beside: by the source that it leaves from, or in a name that
+/// counts for all sites.
+void print_stricter(const ordered_json& said) {
+    Table sources, totals;
+    for (const ordered_json& one : member_of(said, "sources"))
+        sources.add({"source " + text_of(one, "source"), text_of(one, "limit"),
+                     text_of(one, "value"), text_of(one, "origin")});
+    if (!member_of(said, "sources").empty())
+        fmt::print("stricter  for what leaves from\n{}", sources.text("          "));
+    for (const ordered_json& one : member_of(said, "totals"))
+        totals.add({text_of(one, "words"), text_of(one, "origin")});
+    if (!member_of(said, "totals").empty())
+        fmt::print("totals    over all sites\n{}", totals.text("          "));
+}
+
 void print_orders(const ordered_json& said) {
     for (const ordered_json& order : member_of(said, "orders")) {
         std::string of;
@@ -141,6 +156,7 @@ int explain(const ExplainOptions& options) {
     }
     print_route(*said);
     print_limits(*said);
+    print_stricter(*said);
     print_orders(*said);
     print_now(*said);
     return 0;

@@ -17,6 +17,24 @@ bool is_about(const Suspension& order, const std::string& domain, const Explanat
 
 }  // namespace
 
+std::vector<SourceExplanation> stricter_sources(const Settings& settings, const Limits& limits) {
+    std::vector<SourceExplanation> stricter;
+    for (const SourceSettings& source : settings.sources) {
+        SourceExplanation one{source.name, limits};
+        source.limits.tighten(one.limits);
+        if (one.limits != limits) stricter.push_back(std::move(one));
+    }
+    return stricter;
+}
+
+std::vector<std::pair<TotalKey, TotalLimits>> totals_for(const Settings& settings,
+                                                         const std::string& provider) {
+    std::vector<std::pair<TotalKey, TotalLimits>> totals;
+    for (auto& [key, limits] : totals_of(settings))
+        if (key.of != TotalOf::provider || key.name == provider) totals.emplace_back(key, limits);
+    return totals;
+}
+
 /// The same questions, in the same order, as mail that is due asks them (Home::resolve).
 Task<Explanation> DeliveryShard::explain(std::string domain) {
     Explanation said;
@@ -53,6 +71,8 @@ Task<> DeliveryShard::explain_way(Explanation* said, std::string domain,
     said->suffix = suffix_of(*settings_, *route);
     if (policy.credentials) said->log_in = policy.credentials->user;
     said->limits = limits_by_section(*settings_, domain, *route);
+    said->sources = stricter_sources(*settings_, policy.limits);
+    said->totals = totals_for(*settings_, policy.provider);
     const TlsDemand of_mail =
         said->sts.policy ? with_sts(policy.tls, *said->sts.policy, *route) : policy.tls;
     for (const MxHost& host : route->hosts) {

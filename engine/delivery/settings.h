@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,5 +113,8 @@ struct Settings {
         return found ? *found : pools.front();
     }
 };
+
+/// What all sites together may be sent, in every name that has such a limit.
+std::map<TotalKey, TotalLimits> totals_of(const Settings& settings);
 
 }  // namespace engine

@@ -24,6 +24,20 @@ std::string note_of(const TotalKey& key) {
 
 }  // namespace
 
+std::map<TotalKey, TotalLimits> totals_of(const Settings& settings) {
+    std::map<TotalKey, TotalLimits> totals;
+    const auto add = [&](TotalOf of, const std::string& name, const TotalLimits& limits) {
+        if (limits.any()) totals.emplace(TotalKey{of, name}, limits);
+    };
+    for (const Provider& provider : settings.providers)
+        add(TotalOf::provider, provider.name, provider.total);
+    for (const SourceSettings& source : settings.sources)
+        add(TotalOf::source, source.name, source.total);
+    for (const Pool& pool : settings.pools) add(TotalOf::pool, pool.name, pool.total);
+    for (const auto& [name, tenant] : settings.tenants) add(TotalOf::tenant, name, tenant.total);
+    return totals;
+}
+
 void Shares::Keeper::use(const TotalLimits& limits, ShardId shards) {
     const auto put = [](auto& part, bool is_set, const auto& value, auto... more) {
         if (part)
@@ -47,17 +61,8 @@ Shares::~Shares() {
 }
 
 void Shares::use(const Settings& settings) {
-    limits_.clear();
-    const auto add = [&](TotalOf of, const std::string& name, const TotalLimits& limits) {
-        if (limits.any()) limits_.emplace(TotalKey{of, name}, limits);
-    };
-    for (const Provider& provider : settings.providers)
-        add(TotalOf::provider, provider.name, provider.total);
-    for (const SourceSettings& source : settings.sources)
-        add(TotalOf::source, source.name, source.total);
-    for (const Pool& pool : settings.pools) add(TotalOf::pool, pool.name, pool.total);
-    for (const auto& [name, tenant] : settings.tenants) add(TotalOf::tenant, name, tenant.total);
-    add(TotalOf::node, {}, parts_.node);
+    limits_ = totals_of(settings);
+    if (parts_.node.any()) limits_.emplace(TotalKey{TotalOf::node, {}}, parts_.node);
     for (const auto& [key, share] : shares_) share->use(limits_of(key));
     for (auto& [key, keeper] : keepers_) keeper.use(limits_of(key), parts_.post.count());
 }

@@ -47,6 +47,22 @@ std::string_view to_string(TotalLimit limit) {
     return keys[static_cast<size_t>(limit)];
 }
 
+bool TotalLimits::sets(TotalLimit limit) const {
+    switch (limit) {
+        case TotalLimit::connections:
+            return connections > 0;
+        case TotalLimit::connection_rate:
+            return connection_rate_per_second > 0;
+        case TotalLimit::rate:
+            return rate_per_second > 0;
+        case TotalLimit::per_hour:
+            return per_hour > 0;
+        case TotalLimit::per_day:
+            return per_day > 0;
+    }
+    return false;
+}
+
 std::optional<TotalLimit> parse_total_limit(std::string_view key) {
     const auto found = std::ranges::find(keys, key);
     if (found == keys.end()) return std::nullopt;

@@ -37,6 +37,7 @@ struct TotalLimits {
         return connections > 0 || connection_rate_per_second > 0 || limits_messages();
     }
     bool limits_messages() const { return rate_per_second > 0 || per_hour > 0 || per_day > 0; }
+    bool sets(TotalLimit limit) const;
     const std::string& origin(TotalLimit limit) const {
         return origins[static_cast<size_t>(limit)];
     }

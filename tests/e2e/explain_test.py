@@ -9,7 +9,10 @@ from harness import BINARY, RECEIVER, WholeRun, mail, wait_until
 class Explain(WholeRun):
     daemon_settings = {
         "delivery": {"connections": 7},
-        "provider": [{"name": "one", "mx_suffix": [".one.test"], "connections": 3, "rate": "2/s"}],
+        "provider": [{"name": "one", "mx_suffix": [".one.test"], "connections": 3, "rate": "2/s", "total_per_day": 9000},
+                     {"name": "third", "mx_suffix": [".third.test"], "total_rate": "7/s"}],
+        "source": [{"name": "cold", "connections": 1}],
+        "pool": [{"name": "default", "sources": ["cold"]}],
         "domain": [{"name": "fixed.test", "route": [f"[{RECEIVER}]:2525"], "connections": 1, "tls": "required"}],
     }
 
@@ -36,6 +39,21 @@ class Explain(WholeRun):
         text = self.explain("one.test")
         self.assertIn("provider  one, by the suffix .one.test", text)
         self.assertRegex(text, r"connections +3 +\[\[provider\]\] one, .*sluice.toml:\d+ +instead of 7 \(\[delivery\], ")
+
+    def test_it_names_stricter_sources_and_totals_with_their_lines(self):
+        said = self.explain("one.test", "--json")
+        source, = said["sources"]
+        self.assertEqual((source["source"], source["limit"], source["value"]), ("cold", "connections", "1"))
+        total, = said["totals"]
+        self.assertEqual((total["name"], total["limit"], total["words"]),
+                         ("one", "total_per_day", "provider one: 9000 messages a day in all"))
+        for one, text in ((source, "connections = 1"), (total, "total_per_day = 9000")):
+            path, line = one["origin"].rsplit(":", 1)
+            self.assertEqual(open(path, encoding="utf-8").read().splitlines()[int(line) - 1], text)
+        text = self.explain("one.test")
+        self.assertRegex(text, r"source cold +connections +1 +.*sluice.toml:\d+")
+        self.assertRegex(text, r"provider one: 9000 messages a day in all +.*sluice.toml:\d+")
+        self.assertEqual([one["name"] for one in self.explain("fixed.test", "--json")["totals"]], [])
 
     def test_it_says_what_holds_mail_back_now(self):
         self.assertNotIn("now", self.explain("two.test", "--json"))

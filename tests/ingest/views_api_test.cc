@@ -229,8 +229,14 @@ TEST(Explain, TellsEachLimitWithItsLineAndWhatItOverrode) {
     limits.connections = 5;
     limits.origins[static_cast<size_t>(engine::LimitKey::connections)] = "sluice.toml:7";
     said.limits.emplace_back("[[provider]] big", limits);
-    said.hosts.push_back({.host = {.preference = 10, .name = "mx.big.test"},
-                          .addresses = {"192.0.2.1"}});
+    limits.connections = 2;
+    limits.origins[static_cast<size_t>(engine::LimitKey::connections)] = "sluice.toml:20";
+    said.sources.push_back({"cold", limits});
+    engine::TotalLimits total{.per_day = 9000};
+    total.origins[static_cast<size_t>(engine::TotalLimit::per_day)] = "sluice.toml:30";
+    said.totals.emplace_back(engine::TotalKey{engine::TotalOf::provider, "big"}, total);
+    said.hosts.push_back(
+        {.host = {.preference = 10, .name = "mx.big.test"}, .addresses = {"192.0.2.1"}});
     shard.node.known_sites.sites.push_back(
         {.site = "mx.big.test", .limit = "rate", .limited_for = std::chrono::milliseconds(1500)});
     const json told = get(shard, "/v1/explain?domain=X.Test");
@@ -244,6 +250,11 @@ TEST(Explain, TellsEachLimitWithItsLineAndWhatItOverrode) {
     EXPECT_EQ(connections["origin"], "sluice.toml:7");
     EXPECT_EQ(connections["overrode"][0]["value"], "20");
     EXPECT_EQ(connections["overrode"][0]["section"], "default");
+    EXPECT_EQ(told["sources"], json::parse(R"([{"source": "cold", "limit": "connections",
+        "value": "2", "origin": "sluice.toml:20"}])"));
+    EXPECT_EQ(told["totals"], json::parse(R"([{"of": "provider", "name": "big",
+        "limit": "total_per_day", "words": "provider big: 9000 messages a day in all",
+        "origin": "sluice.toml:30"}])"));
     EXPECT_EQ(told["route"]["hosts"][0]["addresses"][0], "192.0.2.1");
     EXPECT_EQ(told["now"]["limited_for_seconds"], 1.5);
 }
@@ -259,8 +270,7 @@ TEST(Explain, WantsADomain) {
 TEST(Configuration, IsToldWithItsOriginsAndWithoutSecrets) {
     TestShard shard;
     const std::string hash(64, 'a');
-    auto config =
-        parse_config("[listen]\nadmin_key_sha256 = \"" + hash + "\"\n", "sluice.toml");
+    auto config = parse_config("[listen]\nadmin_key_sha256 = \"" + hash + "\"\n", "sluice.toml");
     ASSERT_TRUE(config);
     shard.context->config = std::make_shared<const Config>(std::move(*config));
     const json settings = get(shard, "/v1/config?name=listen.")["settings"];
