@@ -142,7 +142,9 @@ std::string total_words(std::string_view limit) {
     }};
     const size_t end = limit.find('_');
     const std::string_view whose = limit.substr(0, end);
-    if (whose != "provider" && whose != "source" && whose != "pool" && whose != "tenant") return {};
+    static constexpr std::array<std::string_view, 5> owners{"provider", "source", "pool", "tenant",
+                                                            "node"};
+    if (std::ranges::find(owners, whose) == owners.end()) return {};
     const auto what = std::ranges::find(words, limit.substr(end + 1),
                                         [](const auto& entry) { return entry.first; });
     return what == words.end() ? std::string() : fmt::format("the {}'s {}", whose, what->second);

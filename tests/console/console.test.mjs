@@ -41,6 +41,7 @@ describe("the console", () => {
     const bar = job.locator("[role=progressbar]");
     assert.match(await bar.getAttribute("aria-valuenow"), /^\d+$/);
     await until(page, () => /the rate|connection/.test(document.querySelector("#providers tbody").textContent));
+    await until(page, () => document.querySelector("#providers").textContent.includes("provider thriftpost: 3/s messages in all"));
   });
 
   it("filters events by type and by any word", async () => {

@@ -1,6 +1,7 @@
 // The parts of the page that the snapshots fill: tiles, queue, providers, bounces.
 import { byId, h, part, Rows, share, write } from "./dom";
 import { bytes, count, plural, rate, seconds } from "./format";
+import { heldBy, limitWords } from "./limits";
 import type { Provider, Queues, Site, Snapshot } from "./types";
 
 interface Tile { name: string; title: string; unit?: string; operators?: boolean }
@@ -138,13 +139,6 @@ export class QueuePanel {
   }
 }
 
-export const limitWords: Record<string, string> = {
-  reply: "a host said that we are too fast", unreachable: "no connection could be opened", connections: "every connection is in use",
-  rate: "the rate", connection_rate: "connections are opened no faster", learned_rate: "no faster than its hosts take mail",
-  learned_connections: "no more connections than its hosts take", rest: "every source rests",
-  warmup: "its sources have sent what they may today", suspended: "an operator holds it",
-};
-
 export class ProvidersPanel {
   private readonly rows: Rows<Provider>;
   private readonly sites: Rows<Site>;
@@ -169,7 +163,7 @@ export class ProvidersPanel {
       (row, s) => {
         write(part(row, "ready"), count(s.ready));
         write(part(row, "connections"), s.connections_max > 0 ? `${count(s.connections)} of ${count(s.connections_max)}` : count(s.connections));
-        write(part(row, "limit"), limitWords[s.limit ?? ""] ?? s.limit ?? "");
+        write(part(row, "limit"), heldBy(s));
         write(part(row, "for"), s.limited_for_seconds === undefined ? "" : seconds(s.limited_for_seconds));
       });
     byId("providers").append(h("div", { class: "head" }, h("h2", { id: "t-providers" }, "Providers and their limits")), this.empty, providers.element,
@@ -199,7 +193,7 @@ export class ProvidersPanel {
     const of = room > 0 ? ` of ${count(room)}` : "";
     write(part(row, "connections"), `${count(open)}${of}`);
     part(row, "meter").setAttribute("aria-label", `${count(p.connections_busy)} busy, ${count(open)} open${of}`);
-    const limits = Object.entries(p.limits).sort((a, b) => b[1] - a[1]).map(([limit, n]) => `${limitWords[limit] ?? limit}${p.sites > 1 ? ` (${plural(n, "site")})` : ""}`);
+    const limits = Object.entries(p.limits).sort((a, b) => b[1] - a[1]).map(([limit, n]) => `${limitWords(limit)}${p.sites > 1 ? ` (${plural(n, "site")})` : ""}`);
     const most = p.rate_max_per_site ? `at most ${rate(p.rate_max_per_site)}/s a site` : "";
     write(part(row, "limit"), limits.join(", ") || most || "nothing");
     part(row, "limit").classList.toggle("quiet", limits.length === 0);

@@ -3,7 +3,7 @@ import { ApiError, ask } from "./api";
 import { byId, h } from "./dom";
 import { fromNow, seconds, when } from "./format";
 import type { SluiceEvent, Story, Site } from "./types";
-import { limitWords } from "./panels";
+import { heldBy } from "./limits";
 
 function said(e: SluiceEvent): string {
   const reply = [e.code ? String(e.code) : "", e.enhanced ?? "", e.reply ?? ""].filter(Boolean).join(" ");
@@ -41,7 +41,7 @@ async function waitsFor(last: SluiceEvent): Promise<string> {
   try {
     const site = await ask<Site>(`/v1/sites/${encodeURIComponent(last.site)}`);
     if (!site.limit) return `It is due, and nothing holds ${last.site} back: it will be tried at once.`;
-    return `It is due; ${last.site} is held back by ${limitWords[site.limit] ?? site.limit}${site.limited_for_seconds === undefined ? "" : ` for ${seconds(site.limited_for_seconds)} more`}.`;
+    return `It is due; ${last.site} is held back by ${heldBy(site)}${site.limited_for_seconds === undefined ? "" : ` for ${seconds(site.limited_for_seconds)} more`}.`;
   } catch {
     return "It is due.";
   }
