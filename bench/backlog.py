@@ -18,22 +18,6 @@ DOWN_DOMAINS = 1_000
 SINGLE_MAILS, SINGLE_CLIENTS = 2_000, 2
 POLL_SECONDS = 0.005
 
-CONFIGURATION = """
-[node]
-name = "bench.sluice.test"
-data_dir = "{data_dir}"
-[listen]
-http = ["unix:{socket}", "127.0.0.1:{http}"]
-smtp = []
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {smtp}
-allow_addresses = ["127.60.0.0/15"]
-{more}
-"""
-
 
 class Bench:
     """A sink with its zone, and engines one after the other on data_dirs that may outlive them."""
@@ -50,11 +34,10 @@ class Bench:
             f"127.60.0.0/24:{self.smtp}", self.stats, "--dns", f"127.0.0.1:{self.dns}", "--domains", self.queues, "--sites",
             min(SITES, self.queues), "--ttl", 3600)
 
-    def start_engine(self, data, more=""):
+    def start_engine(self, data, **more):
         """Returns at once: the time to the first delivery counts from here."""
-        text = CONFIGURATION.format(data_dir=data, socket=self.socket, http=self.http, metrics=self.metrics, dns=self.dns, smtp=self.smtp,
-                                    more=more)
-        self.engine = self.folder.start_engine(text, self.http, self.socket, wait=False)
+        settings = lab.settings(data, self.http, self.socket, metrics=self.metrics, dns=self.dns, delivery={"port": self.smtp}, **more)
+        self.engine = self.folder.start_engine(settings, self.http, self.socket, wait=False)
 
     def wait_ready(self):
         self.engine.wait_ready(every=POLL_SECONDS)
@@ -82,9 +65,8 @@ class Bench:
 def fixed_routes(bench):
     """Everything goes to a receiver that refuses connections, but for some domains that work."""
     closed, = lab.free_ports(1, "127.60.0.200")
-    lines = [f'[[domain]]\nname = "*"\nroute = ["[127.60.0.200]:{closed}"]']
-    lines += [f'[[domain]]\nname = "l{n}.live.test"\nroute = ["[127.60.0.{n + 1}]:{bench.smtp}"]' for n in range(LIVE_DOMAINS)]
-    return "\n".join(lines)
+    return [{"name": "*", "route": [f"[127.60.0.200]:{closed}"]}] + [
+        {"name": f"l{n}.live.test", "route": [f"[127.60.0.{n + 1}]:{bench.smtp}"]} for n in range(LIVE_DOMAINS)]
 
 
 def utc(seconds_ahead):
@@ -165,7 +147,7 @@ def measure_backlog(bench, options):
 def measure_down(bench, options):
     """Other sites alone, and then beside a receiver that is down with a backlog of its own."""
     data = bench.folder.folder / "down"
-    bench.start_engine(data, fixed_routes(bench))
+    bench.start_engine(data, domain=fixed_routes(bench))
     bench.wait_ready()
     result = {"alone": others(bench, options)}
     started = time.monotonic()

@@ -25,6 +25,34 @@ STALL_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def settings(data_dir, http, socket=None, smtp=None, metrics=None, dns=9, **sections):
+    """Those that every engine here begins with, by section, all on loopback; ports as numbers (nobody answers DNS at 9). `sections`: what a run
+    sets beside, key by key; a list has a table for each entry, [[domain]]."""
+    made = {
+        "node": {"name": "bench.sluice.test", "data_dir": str(data_dir)},
+        "listen": {"http": [f"127.0.0.1:{http}"] + ([f"unix:{socket}"] if socket else []), "smtp": [f"127.0.0.1:{smtp}"] if smtp else [],
+                   "metrics": f"127.0.0.1:{metrics}" if metrics else ""},
+        "dns": {"servers": [f"127.0.0.1:{dns}"]},
+        "delivery": {"allow_addresses": ["127.0.0.0/8"]},
+    }
+    for section, values in sections.items():
+        if isinstance(values, list):
+            made[section] = values
+        else:
+            made.setdefault(section, {}).update(values)
+    return made
+
+
+def toml(sections):
+    """Settings as the configuration file has them. JSON's numbers, strings and lists are TOML's as well."""
+    lines = []
+    for section, values in sections.items():
+        for table in values if isinstance(values, list) else [values]:
+            lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
 class Failure(Exception):
     """What went wrong, in one line for the user; the logs follow."""
 
@@ -206,10 +234,10 @@ class Lab:
         wait_until(lambda: process.check() or answers(stats_port), 10, "the sink listens")
         return process
 
-    def start_engine(self, configuration, http_port, socket=None, name="sluice", wait=True, environment=None):
-        """Without `wait` it returns at once, for those who measure how long a start takes."""
+    def start_engine(self, sections, http_port, socket=None, name="sluice", wait=True, environment=None):
+        """`sections`: its settings. Without `wait` it returns at once, for those who measure how long a start takes."""
         path = self.folder / f"{name}.toml"
-        path.write_text(configuration)
+        path.write_text(toml(sections))
         engine = self.add(Engine(name, path, self.folder / f"{name}.log", http_port, socket, environment))
         if wait:
             engine.wait_ready(20)

@@ -28,28 +28,6 @@ DEPTHS = ["lock_step", "envelope", "next", "auto", "messages"]
 RATE_MAX = 400  # of what one connection could carry: mail is prepared for that
 START_SECONDS = 40
 
-CONFIGURATION = """
-[node]
-name = "bench.sluice.test"
-data_dir = "{folder}/data-{name}"
-shards = 1
-[listen]
-http = ["unix:{folder}/{name}.sock", "127.0.0.1:{http}"]
-smtp = []
-metrics = ""
-[dns]
-servers = ["127.0.0.1:9"]
-[delivery]
-allow_addresses = ["127.0.0.0/8"]
-[[domain]]
-name = "sink.test"
-route = ["[127.0.0.1]:{port}"]
-connections = 1
-messages_per_connection = 0
-depth = "{depth}"
-window = {window}
-"""
-
 RECEIVER = """
 virtual_mailbox_domains = sink.test
 virtual_mailbox_maps = static:all
@@ -124,8 +102,11 @@ def measure_engine(folder, receiver, depth, options):
     name = f"{receiver.name}-{depth}"
     with delay_line(folder, name, receiver.port, options.delay) as line:
         http, = lab.free_ports(1)
-        text = CONFIGURATION.format(folder=folder.folder, name=name, http=http, port=line.port, depth=depth, window=options.window)
-        engine = folder.start_engine(text, http, f"{folder.folder}/{name}.sock", name=name)
+        socket = folder.folder / f"{name}.sock"
+        settings = lab.settings(folder.folder / f"data-{name}", http, socket, node={"shards": 1}, domain=[
+            {"name": "sink.test", "route": [f"[127.0.0.1]:{line.port}"], "connections": 1, "messages_per_connection": 0, "depth": depth,
+             "window": options.window}])
+        engine = folder.start_engine(settings, http, socket, name=name)
         before = receiver.messages()
         goal = GOALS.get((receiver.name, depth), RATE_MAX / 2)
         count = int(2 * goal * (options.seconds + options.warm_up + 10))

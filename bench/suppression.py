@@ -14,17 +14,6 @@ import sys
 import lab
 
 PIECE = 2_000  # lines that are put together at a time
-CONFIGURATION = """
-[node]
-name = "bench.sluice.test"
-data_dir = "{folder}/data"
-[listen]
-http = ["unix:{folder}/ingest.sock", "127.0.0.1:{http}"]
-smtp = []
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:9"]
-"""
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -87,7 +76,7 @@ def main():
     options = parser.parse_args()
     with lab.Lab("suppression") as run:
         http_port, metrics = lab.free_ports(2)
-        engine = run.start_engine(CONFIGURATION.format(folder=run.folder, http=http_port, metrics=metrics), http_port)
+        engine = run.start_engine(lab.settings(run.folder / "data", http_port, run.folder / "ingest.sock", metrics=metrics), http_port)
         hand_over(run.folder, engine, "warm", options.recipients, 0)
         rounds = {}
 

@@ -16,24 +16,6 @@ STALL_SECONDS = 60
 BAR_COLUMNS = 40
 STATES = ("delivered", "bounced", "expired", "cancelled", "suppressed", "open")
 
-CONFIGURATION = """
-[node]
-name = "demo.sluice.test"
-data_dir = "{data_dir}"
-[listen]
-http = ["unix:{socket}", "127.0.0.1:{http}"]
-smtp = []
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {smtp}
-allow_addresses = ["127.60.0.0/24"]
-[retry]
-schedule = ["1s", "2s", "4s"]
-expires = "1m"
-"""
-
 JOB = {
     "from": "bounce@news.demo.test",
     "campaign": "demo",
@@ -191,8 +173,8 @@ def run(recipients, keep):
             "--rcpt", f"{BOUNCE_SHARE} 550 5.1.1 no such user, {GREYLIST_SHARE} 451 4.7.1 greylisted, come again",
             "--final", f"{FULL_SHARE} 452 4.2.2 mailbox full, {DROP_SHARE} drop")
         engine = folder.start_engine(
-            CONFIGURATION.format(data_dir=folder.folder / "data", socket=socket, http=http, metrics=metrics, dns=dns,
-                                 smtp=smtp), http)
+            lab.settings(folder.folder / "data", http, socket, metrics=metrics, dns=dns, delivery={"port": smtp},
+                         retry={"schedule": ["1s", "2s", "4s"], "expires": "1m"}), http)
         print(f"one job, {recipients:,} recipients of {DOMAINS} domains at {SITES} sites; the receiver says "
               f"550 to {BOUNCE_SHARE}, 451 to {GREYLIST_SHARE}, 452 to {FULL_SHARE}, and hangs up on {DROP_SHARE}")
         write_job(job, recipients)

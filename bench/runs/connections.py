@@ -19,24 +19,6 @@ FINAL_DELAY = "40s"  # all connections are in the middle of a mail for a while
 
 BLOCK = 4096  # addresses of a block that the sink's zone takes
 
-CONFIGURATION = """
-[node]
-name = "bench.sluice.test"
-data_dir = "{data_dir}"
-[listen]
-http = ["unix:{socket}", "127.0.0.1:{http}"]
-smtp = []
-metrics = ""
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {port}
-allow_addresses = ["127.0.0.0/8"]
-{tls}
-[timeouts]
-idle = "5m"
-"""
-
 
 def sink(folder, name, count, dns):
     """One listener for all addresses, and a zone in which each of `count` domains has a host of its own at its own address."""
@@ -46,11 +28,11 @@ def sink(folder, name, count, dns):
 
 
 @contextlib.contextmanager
-def engine(folder, name, port, dns, tls):
+def engine(folder, name, port, dns, **delivery):
     data, api = folder.folder / f"{name}-data", folder.folder / f"{name}.sock"
     http, = lab.free_ports(1)
-    text = CONFIGURATION.format(data_dir=data, socket=api, http=http, dns=dns, port=port, tls=tls)
-    one = folder.start_engine(text, http, api, name=f"sluice-{name}")
+    settings = lab.settings(data, http, api, dns=dns, delivery={"port": port} | delivery, timeouts={"idle": "5m"})
+    one = folder.start_engine(settings, http, api, name=f"sluice-{name}")
     yield one
     one.end()
 
@@ -61,7 +43,7 @@ def send_one_each(one, count):
 
 def in_the_clear(folder, count):
     dns, = lab.free_ports(1)
-    with sink(folder, "many", count, dns) as receiver, engine(folder, "many", receiver.port, dns, "") as one:
+    with sink(folder, "many", count, dns) as receiver, engine(folder, "many", receiver.port, dns) as one:
         empty = one.memory("RssAnon")
         send_one_each(one, count)
         lab.wait_until(lambda: receiver.counted()["connections"]["open"] >= count, 60, f"{count} connections are open", every=0.5)
@@ -82,7 +64,7 @@ def with_tls(folder, count):
     places.write_text(json.dumps([{"ip": "0.0.0.0", "port": port, "mode": "tls", "cert": str(certificate), "key": str(key)}]))
     receiver = folder.start("tls-receiver", sys.executable, lab.ROOT / "tests/e2e/tls_receiver.py", "--journal", folder.folder / "tls.journal", places)
     lab.wait_until(lambda: receiver.check() or accepts(port), 10, "the receiver listens")
-    with sink(folder, "zone", count, dns), engine(folder, "many-tls", port, dns, 'tls = "required"') as one:
+    with sink(folder, "zone", count, dns), engine(folder, "many-tls", port, dns, tls="required") as one:
         empty = one.memory("RssAnon")
         send_one_each(one, count)
         one.wait_for_all(count)

@@ -32,10 +32,10 @@ def submit(one, head, addresses):
 
 def by_weight(folder):
     """Shares of ten tenants while all of them have mail waiting."""
-    tenants = "".join(f'[[tenant]]\nname = "w{weight}"\nweight = {weight}\n' for weight in WEIGHTS)
+    tenants = [{"name": f"w{weight}", "weight": weight} for weight in WEIGHTS]
     each = COUNTED // 4  # the heaviest gets less than that of what is counted
     begin = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=10)
-    with trial.sink(folder, "weights") as sink, trial.engine(folder, "weights", sink.port, tenants, f'rate = "{RATE}/s"') as one:
+    with trial.sink(folder, "weights") as sink, trial.engine(folder, "weights", sink.port, {"rate": f"{RATE}/s"}, tenant=tenants) as one:
         for weight in WEIGHTS:
             head = {"tenant": f"w{weight}", "class": "bulk", "send_at": begin.strftime("%Y-%m-%dT%H:%M:%SZ")}
             submit(one, head, [f"u{n}@sink.test" for n in range(each)])
@@ -57,7 +57,7 @@ def by_weight(folder):
 
 def small_beside_large(folder, options):
     """Seconds from the acceptance of a small transactional job to its last delivery."""
-    with trial.sink(folder, "small") as sink, trial.engine(folder, "small", sink.port, domain=f'rate = "{SLOW_RATE}/s"') as one:
+    with trial.sink(folder, "small") as sink, trial.engine(folder, "small", sink.port, {"rate": f"{SLOW_RATE}/s"}) as one:
         one.load(*trial.TO_SINK, "--recipients", options.bulk, "--size", trial.MESSAGE_BYTES, "--vars", trial.VARIABLES)
         lab.wait_until(lambda: one.status()["delivered"] > SLOW_RATE, 60, "the large job is under way")
         after = one.status()["storage"]["last_event"]

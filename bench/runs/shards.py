@@ -8,7 +8,7 @@ GROWTH_GOAL = 0.10
 def measure(folder, options):
     results = {}
     for shards in (1, 2):
-        with trial.sink(folder, f"shards{shards}") as sink, trial.engine(folder, f"shards{shards}", sink.port, node=f"shards = {shards}") as one:
+        with trial.sink(folder, f"shards{shards}") as sink, trial.engine(folder, f"shards{shards}", sink.port, node={"shards": shards}) as one:
             results[shards] = trial.single_mails(one, options.messages // 2, sink.process)
     results["growth"] = results[2]["cpu_us"] / results[1]["cpu_us"] - 1
     return results

@@ -28,10 +28,10 @@ def measure(folder, options):
     subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key], check=True,
                    capture_output=True)
     key.chmod(0o600)
-    entry = f'[[dkim]]\ndomain = "load.test"\nselector = "s1"\nkey = "{key}"\n'
+    entry = {"domain": "load.test", "selector": "s1", "key": str(key)}
     results = {"count": count, "cores": os.cpu_count()}
-    for name, more in (("plain", ""), ("signed", entry)):
-        with trial.sink(folder, name) as sink, trial.engine(folder, name, sink.port, more) as one:
+    for name, more in (("plain", {}), ("signed", {"dkim": [entry]})):
+        with trial.sink(folder, name) as sink, trial.engine(folder, name, sink.port, **more) as one:
             results[name] = trial.single_mails(one, count, sink.process)
         if name == "plain":
             results["openssl_us"] = 1e6 / openssl_signatures()

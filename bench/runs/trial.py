@@ -12,37 +12,15 @@ MESSAGE_BYTES = 2048
 VARIABLES = 3
 TO_SINK = ("--to-domain", "sink.test")
 
-CONFIGURATION = """
-[node]
-name = "bench.sluice.test"
-data_dir = "{data_dir}"
-{node}
-[listen]
-http = ["unix:{socket}", "127.0.0.1:{http}"]
-smtp = ["127.0.0.1:{submission}"]
-metrics = ""
-[dns]
-servers = ["127.0.0.1:9"]
-[delivery]
-allow_addresses = ["127.0.0.0/8"]
-[[domain]]
-name = "sink.test"
-route = ["[127.60.0.1]:{smtp}"]
-connections = {connections}
-messages_per_connection = 0
-{domain}
-{more}
-"""
-
 
 @contextlib.contextmanager
-def engine(folder, name, smtp, more="", domain="", node="", connections=CONNECTIONS, environment=None):
-    """The engine, with the port of its SMTP intake as `submission`. Its data_dir goes with it."""
+def engine(folder, name, smtp, domain=None, environment=None, **more):
+    """The engine, with the port of its SMTP intake as `submission`. `domain`: more settings of sink.test. Its data_dir goes with it."""
     data, socket = folder.folder / f"{name}-data", folder.folder / f"{name}.sock"
     http, submission = lab.free_ports(2)
-    text = CONFIGURATION.format(data_dir=data, node=node, socket=socket, http=http, submission=submission, smtp=smtp,
-                                connections=connections, domain=domain, more=more)
-    one = folder.start_engine(text, http, socket, name=f"sluice-{name}", environment=environment)
+    route = {"name": "sink.test", "route": [f"[127.60.0.1]:{smtp}"], "connections": CONNECTIONS, "messages_per_connection": 0}
+    settings = lab.settings(data, http, socket, submission, domain=[route | (domain or {})], **more)
+    one = folder.start_engine(settings, http, socket, name=f"sluice-{name}", environment=environment)
     one.submission, one.data = submission, data
     yield one
     one.end()

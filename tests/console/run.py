@@ -66,10 +66,7 @@ def check_built(counts):
 
 
 def run_browser(counts):
-    guarded_tenant = f"""[[tenant]]
-name = "acme"
-api_key_sha256 = "{hashlib.sha256(TENANT_KEY.encode()).hexdigest()}"
-"""
+    guarded_tenant = {"tenant": [{"name": "acme", "api_key_sha256": hashlib.sha256(TENANT_KEY.encode()).hexdigest()}]}
     with worlds.World() as world, worlds.World("guarded", guarded_tenant) as guarded:
         world.submit(3_000, "big-one", to="big{}@d1.demo.test")
         story = world.submit(1, "story", to="story@d7.demo.test")

@@ -14,38 +14,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 import lab
 
 DOMAINS, SITES = 60, 15
-CONFIGURATION = """
-[node]
-name = "out1.demo.test"
-data_dir = "{folder}/data"
-shards = 2
-[listen]
-http = ["unix:{folder}/ingest.sock", "127.0.0.1:{http}"]
-smtp = []
-metrics = ""
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {smtp}
-allow_addresses = ["127.60.0.0/24"]
-connections = 10
-[retry]
-schedule = ["2s", "5s", "20s", "1m"]
-expires = "10m"
-[[provider]]
-name = "slowpost"
-mx_suffix = [".mx1.demo.test"]
-connections = 2
-rate = "5/s"
-{more}
-"""
 CAMPAIGNS = ("november-news", "receipts", "winter-sale")
 
 
 class World(lab.Lab):
     """`with World() as world`: world.url has the console; mail comes in until the end."""
 
-    def __init__(self, name="console", more="", messages_per_second=120):
+    def __init__(self, name="console", more=None, messages_per_second=120):
+        """`more`: settings beside, by section."""
         super().__init__(name)
         self.more, self.pace = more, messages_per_second
         self.stopping = threading.Event()
@@ -58,8 +34,12 @@ class World(lab.Lab):
         self.start_sink(f"127.60.0.0/24:{self.smtp}", self.stats, "--dns", f"127.0.0.1:{self.dns}", "--domains", DOMAINS,
                         "--sites", SITES, "--rcpt", "4% 550 5.1.1 no such user, 6% 451 4.7.1 greylisted, come again",
                         "--final", "1% 452 4.2.2 mailbox full")
-        self.engine = self.start_engine(CONFIGURATION.format(folder=self.folder, http=self.http, dns=self.dns, smtp=self.smtp,
-                                               more=self.more), self.http)
+        settings = lab.settings(
+            self.folder / "data", self.http, self.folder / "ingest.sock", dns=self.dns, node={"name": "out1.demo.test", "shards": 2},
+            delivery={"port": self.smtp, "connections": 10}, retry={"schedule": ["2s", "5s", "20s", "1m"], "expires": "10m"},
+            provider=[{"name": "slowpost", "mx_suffix": [".mx1.demo.test"], "connections": 2, "rate": "5/s"},
+                      {"name": "thriftpost", "mx_suffix": [".mx2.demo.test"], "total_rate": "3/s"}], **(self.more or {}))
+        self.engine = self.start_engine(settings, self.http)
         self.url = f"http://127.0.0.1:{self.http}"
         return self
 

@@ -13,21 +13,6 @@ UNIT = worlds.ROOT / "deploy/systemd/sluice.service"
 EXPOSURE_MAX = 2.0
 CONFINED = worlds.ROOT / "tests/deploy/confined.py"
 
-CONFIGURATION = """
-[node]
-name = "out1.deploy.test"
-data_dir = "{folder}/data"
-[listen]
-http = ["127.0.0.1:{http}"]
-smtp = ["127.0.0.1:{smtp}"]
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {port}
-allow_addresses = ["127.60.0.0/16"]
-"""
-
 
 class Confined(unittest.TestCase):
     def setUp(self):
@@ -63,7 +48,8 @@ class Confined(unittest.TestCase):
             worlds.start_dns(folder, dns, {"x.test": "mx.x.test"})
             folder.start_sink(f"{worlds.RECEIVER}:{port}", stats)
             path = folder.folder / "sluice.toml"
-            path.write_text(CONFIGURATION.format(folder=folder.folder, http=http, smtp=smtp, metrics=metrics, dns=dns, port=port))
+            path.write_text(lab.toml(lab.settings(folder.folder / "data", http, smtp=smtp, metrics=metrics, dns=dns,
+                                                  delivery={"port": port})))
             engine = folder.start("sluice", "/usr/bin/python3", CONFINED, how, lab.ENGINE, "serve", "--config", path)
             lab.wait_until(lambda: engine.check() or lab.ready(http), 30, "the engine is ready")
             subprocess.run([lab.ENGINE, "submit", "--server", f"127.0.0.1:{http}", "-"], check=True, capture_output=True, text=True,

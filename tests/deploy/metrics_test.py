@@ -1,7 +1,6 @@
 """The metrics page as Prometheus sees it, and what it costs where there are many sites and providers."""
 
 import json
-import pathlib
 import re
 import subprocess
 import time
@@ -13,24 +12,6 @@ import world as worlds
 ROOT = worlds.ROOT
 SITES, PROVIDERS = 1000, 200
 SCRAPE_SECONDS_MAX, PAGE_BYTES_MAX = 1.0, 2_000_000
-
-CONFIGURATION = """
-[node]
-name = "out1.deploy.test"
-data_dir = "{folder}/data"
-[listen]
-http = ["127.0.0.1:{http}"]
-smtp = []
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {port}
-connections = 1
-allow_addresses = ["127.60.0.0/16"]
-[retry]
-schedule = ["1s"]
-"""
 
 
 class MetricsPage(unittest.TestCase):
@@ -60,9 +41,9 @@ class MetricsPage(unittest.TestCase):
             worlds.start_dns(folder, dns, {f"d{n}.test": f"mx{n}.p{n % PROVIDERS}.test" for n in range(SITES)})
             folder.start_sink(f"{worlds.RECEIVER}:{port}", stats, "--rcpt",
                               "10% 550 5.1.1 no such user, 20% 451 4.7.1 greylisted, come again")
-            providers = "".join(f'[[provider]]\nname = "provider{n}"\nmx_suffix = [".p{n}.test"]\n' for n in range(PROVIDERS))
-            folder.start_engine(CONFIGURATION.format(folder=folder.folder, http=http, metrics=metrics, dns=dns, port=port)
-                                + providers, http)
+            folder.start_engine(lab.settings(
+                folder.folder / "data", http, metrics=metrics, dns=dns, delivery={"port": port, "connections": 1}, retry={"schedule": ["1s"]},
+                provider=[{"name": f"provider{n}", "mx_suffix": [f".p{n}.test"]} for n in range(PROVIDERS)]), http)
             job = {"from": "a@news.test", "content": {"from": "a@news.test", "subject": "s", "text": "t"},
                    "recipients": [{"to": f"r{n}@d{n % SITES}.test"} for n in range(3 * SITES)]}
             path = folder.folder / "job.json"

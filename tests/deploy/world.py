@@ -12,7 +12,6 @@ import shutil
 import smtplib
 import subprocess
 import threading
-import time
 import unittest
 import urllib.parse
 
@@ -23,50 +22,6 @@ RULES = ROOT / "deploy/prometheus/sluice.rules.yml"
 RECEIVER = "127.60.1.1"
 SCRAPE_SECONDS = 1
 RATE_WINDOW = "15s"  # in place of $__rate_interval
-
-CONFIGURATION = """
-[node]
-name = "out1.deploy.test"
-data_dir = "{folder}/data"
-[listen]
-http = ["127.0.0.1:{http}"]
-smtp = ["127.0.0.1:{smtp}"]
-metrics = "127.0.0.1:{metrics}"
-[dns]
-servers = ["127.0.0.1:{dns}"]
-[delivery]
-port = {port}
-allow_addresses = ["127.60.0.0/16"]
-[retry]
-schedule = ["1s", "2s", "4s"]
-expires = "1m"
-[[provider]]
-name = "alpha"
-mx_suffix = [".alpha.test"]
-connections = 4
-[[provider]]
-name = "beta"
-mx_suffix = [".beta.test"]
-messages_per_connection = 5
-rate = "50/s"
-[[domain]]
-name = "slow.test"
-route = ["[127.60.2.1]:{port}"]
-[[domain]]
-name = "secure.test"
-route = ["[127.60.3.1]:{tls_port}"]
-messages_per_connection = 3
-[[domain]]
-name = "dead.test"
-route = ["[127.60.4.1]:{port}"]
-[[webhook]]
-name = "nobody"
-url = "http://127.0.0.1:9/"
-[[dkim]]
-domain = "news.test"
-selector = "s1"
-key = "{folder}/dkim.pem"
-"""
 
 
 def start_dns(folder, port, hosts):
@@ -148,9 +103,16 @@ class World:
                             name="slow-sink")
         self.lab.start("tls-receiver", "/usr/bin/python3", ROOT / "tests/e2e/receiver.py", "--journal", folder / "journal",
                        "--tls", f"{folder}/tls.crt,{folder}/tls.key", f"127.60.3.1:{tls_port}")
-        self.engine = self.lab.start_engine(
-            CONFIGURATION.format(folder=folder, http=self.http, smtp=self.smtp, metrics=self.metrics, dns=dns, port=port,
-                                 tls_port=tls_port), self.http)
+        self.engine = self.lab.start_engine(lab.settings(
+            folder / "data", self.http, smtp=self.smtp, metrics=self.metrics, dns=dns, node={"name": "out1.deploy.test"},
+            delivery={"port": port}, retry={"schedule": ["1s", "2s", "4s"], "expires": "1m"},
+            provider=[{"name": "alpha", "mx_suffix": [".alpha.test"], "connections": 4},
+                      {"name": "beta", "mx_suffix": [".beta.test"], "messages_per_connection": 5, "rate": "50/s"}],
+            domain=[{"name": "slow.test", "route": [f"[127.60.2.1]:{port}"]},
+                    {"name": "secure.test", "route": [f"[127.60.3.1]:{tls_port}"], "messages_per_connection": 3},
+                    {"name": "dead.test", "route": [f"[127.60.4.1]:{port}"]}],
+            webhook=[{"name": "nobody", "url": "http://127.0.0.1:9/"}],
+            dkim=[{"domain": "news.test", "selector": "s1", "key": f"{folder}/dkim.pem"}]), self.http)
         (folder / "prometheus.yml").write_text(
             f"global: {{scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: 1s}}\nrule_files: ['{RULES}']\n"
             f"scrape_configs: [{{job_name: sluice, static_configs: [{{targets: ['127.0.0.1:{self.metrics}']}}]}}]\n")

@@ -24,6 +24,9 @@ import unittest
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+import lab  # found on the path above
+
 BINARY = pathlib.Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/sluice"))
 PYTHON = "/usr/bin/python3"  # Debian's: it has python3-aiosmtpd
 
@@ -232,14 +235,8 @@ class Daemon:
         self.process = None
 
     def write_config(self):
-        lines = []
-        for section, values in self.config.items():
-            tables = values if isinstance(values, list) else [values]
-            for table in tables:
-                lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
-                lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
         path = self.folder / f"{self.name}.toml"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text(lab.toml(self.config))
         return path
 
     def spawn(self, **options):
