@@ -74,6 +74,8 @@ def main():
     parser.add_argument("--recipients", type=int, default=100_000, help="of one round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if options.entries < options.recipients:
+        parser.error("--entries must be as many as --recipients at least: those of a round are looked for among them")
     with lab.Lab("suppression") as run:
         http_port, metrics = lab.free_ports(2)
         engine = run.start_engine(lab.settings(run.folder / "data", http_port, run.folder / "ingest.sock", metrics=metrics), http_port)
