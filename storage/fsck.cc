@@ -12,10 +12,12 @@
 #include <fstream>
 #include <ranges>
 #include <set>
+#include <utility>
 
 #include "storage/errors.h"
 #include "storage/fsck_repair.h"
 #include "storage/fsck_scan.h"
+#include "storage/fsck_tables.h"
 #include "storage/log_check.h"
 #include "storage/log_place.h"
 #include "storage/ownership.h"
@@ -115,9 +117,10 @@ class Fsck {
             const auto status = open_to_read();
             if (!status.ok())
                 find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),
-                          "makes a new list of the tables that can be read");
+                          "goes on without those that are damaged");
             else
                 look();
+            find_broken_tables();
         }
         report_.left = report_.found;
         return {};
@@ -153,6 +156,17 @@ class Fsck {
         if (skip_records_)
             options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
         return options;
+    }
+
+    std::vector<BrokenTable> find_broken_tables() {
+        if (!opened_.db) return {};
+        auto broken =
+            broken_tables(*opened_.db, opened_.families, directory_, options_.memory_bytes);
+        for (const BrokenTable& table : broken)
+            find_file(
+                fmt::format("table {} cannot be opened: {}", table.file.string(), table.lost.why),
+                "goes on without it; what stood in it is lost");
+        return broken;
     }
 
     void look() {
@@ -198,6 +212,7 @@ class Fsck {
 
     /// What is damaged is kept, for whoever wants to look at it or knows better.
     Result<void> keep_aside() {
+        if (std::exchange(kept_aside_, true)) return {};
         const fs::path aside =
             data_dir_ / fmt::format("before-repair-{}", options_.now.time_since_epoch().count());
         std::error_code error;
@@ -259,23 +274,13 @@ class Fsck {
     Result<void> repair() {
         if (auto opened = open_to_mend(); !opened) return opened;
         look();
-        bool events_lost =
-            std::ranges::any_of(scan_.gaps,
-                                [](const Gap& g) { return g.family == Family::event; }) ||
-            std::ranges::any_of(scan_.bad_records,
-                                [](const auto& r) { return r.first == Family::event; });
-        if (!scan_.gaps.empty()) {
-            for (const Gap& gap : scan_.gaps)
-                report_.lost.push_back(
-                    gap.family == Family::suppression
-                        ? "addresses that mail must not go to; import them again: " + in_words(gap)
-                        : fmt::format("what stood in a damaged block of family {}",
-                                      name_of(gap.family)));
+        const bool events_damaged = scan_.events_damaged() || events_gone_;
+        if (!scan_.gaps.empty() || copy_all_) {
+            for (const Gap& gap : scan_.gaps) lose(gap, "a damaged block");
             if (auto copied = copy_and_swap(); !copied) return copied;
             scan_ = scan(*opened_.db, opened_.families, options_);
         }
-        if (events_lost)
-            scan_.events_whole_from = std::max(scan_.last_event + 1, scan_.event_floor);
+        if (events_damaged) scan_.compare_no_events();
         if (auto mended = repair_records(*opened_.db, opened_.families, scan_, options_, report_);
             !mended)
             return mended;
@@ -287,9 +292,19 @@ class Fsck {
         return {};
     }
 
-    rocksdb::Status open_to_write() {
+    void lose(const Gap& gap, std::string_view where) {
+        report_.lost.push_back(
+            gap.family == Family::suppression
+                ? "addresses that mail must not go to; import them again: " + in_words(gap)
+                : fmt::format("what stood in {} of family {}", where, name_of(gap.family)));
+    }
+
+    rocksdb::Status open_to_write(bool paranoid = true) {
+        opened_.close();
         rocksdb::DB* opened = nullptr;
         auto options = db_options();
+        options.paranoid_checks = paranoid;
+        options.verify_sst_unique_id_in_manifest = paranoid;
         const auto status = rocksdb::DB::Open(options, directory_.string(), descriptors(),
                                               &opened_.families, &opened);
         opened_.db.reset(opened);
@@ -304,23 +319,55 @@ class Fsck {
 
     Result<void> open_to_mend() {
         auto status = open_to_write();
-        if (status.ok()) return {};
         // By its whole words: "block checksum mismatch" is none of a lock.
         if (status.IsIOError() && status.ToString().contains("lock file"))
             return std::unexpected(Error{Errc::locked, "data_dir " + data_dir_.string() +
                                                            " is in use; stop the daemon first"});
-        find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),
-                  "makes a new list of the tables that can be read");
-        if (report_.done.empty())
+        copy_all_ = !status.ok();
+        if (copy_all_) {
+            find_file(fmt::format("the tables cannot be opened: {}", status.ToString()),
+                      "goes on without those that are damaged");
             if (auto kept = keep_aside(); !kept) return kept;
+            status = open_to_write(false);
+        }
+        if (!status.ok()) return list_tables_anew(status);
+        const auto broken = find_broken_tables();
+        if (broken.empty()) return {};
+        if (auto gone = go_without(broken); !gone) return gone;
+        status = open_to_write();
+        copy_all_ = !status.ok();
+        if (copy_all_) status = open_to_write(false);
+        return status.ok() ? Result<void>{} : list_tables_anew(status);
+    }
+
+    /// Afterwards the database is closed.
+    Result<void> go_without(std::span<const BrokenTable> tables) {
+        if (auto kept = keep_aside(); !kept) return kept;
+        opened_.close();
+        if (auto forgotten = forget_tables(directory_, tables); !forgotten) return forgotten;
+        for (const BrokenTable& table : tables) {
+            lose(table.lost, "table " + table.file.filename().string());
+            events_gone_ |= table.lost.family == Family::event || table.lost.family == Family::meta;
+        }
+        report_.done.push_back(fmt::format(
+            "tables that cannot be opened, taken out of the manifest: {}", tables.size()));
+        return {};
+    }
+
+    /// Where there is no manifest to be read. This knows no blob files, so large contents are lost.
+    Result<void> list_tables_anew(const rocksdb::Status& why) {
+        if (auto kept = keep_aside(); !kept) return kept;
+        opened_.close();
         const auto repaired = rocksdb::RepairDB(directory_.string(), db_options(), descriptors());
         if (!repaired.ok())
             return std::unexpected(error_of(repaired, "repair " + directory_.string()));
         report_.done.push_back(
             "RocksDB has listed the tables that can be read anew; the others are in " +
             (directory_ / "lost").string());
-        report_.lost.push_back("what stood in tables that cannot be opened: " + status.ToString());
-        status = open_to_write();
+        report_.lost.push_back("what stood in tables that cannot be opened: " + why.ToString());
+        copy_all_ = false;
+        events_gone_ = true;  // it does not say of which families tables are left out
+        const auto status = open_to_write();
         if (!status.ok()) return std::unexpected(error_of(status, "open " + directory_.string()));
         return {};
     }
@@ -356,7 +403,10 @@ class Fsck {
     const FsckOptions& options_;
     fs::path data_dir_, directory_, logs_;
     std::shared_ptr<rocksdb::FileSystem> files_;
+    bool kept_aside_ = false;
     bool skip_records_ = false;
+    bool copy_all_ = false;     // RocksDB opens it only when it does not look closely
+    bool events_gone_ = false;  // with a table that may have held some
     Opened opened_;
     Scan scan_;
     FsckReport report_;

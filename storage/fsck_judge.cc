@@ -52,6 +52,12 @@ class Judge {
                 fmt::format("when and why {} was entered does not decode",
                             key_text(Family::suppression, key)),
                 "keeps the address on the list, without a reason");
+        if (scan_.boot_seen > scan_.boot)
+            add(Kind::record,
+                fmt::format("{} starts are counted, and there are records of start {}: mail of "
+                            "those would wait for ever",
+                            scan_.boot, scan_.boot_seen),
+                "counts on from there");
         judge_contents();
         judge_deliveries();
         judge_queues();

@@ -33,6 +33,7 @@ class Scanner {
         read(Family::suppression, [this](auto key, auto value) { return suppression(key, value); });
         for (const std::string& key : keys_)
             if (!expiring_.contains(key)) scan_.unbounded_keys.push_back(key);
+        if (scan_.events_damaged()) scan_.compare_no_events();
         return std::move(scan_);
     }
 
@@ -64,7 +65,7 @@ class Scanner {
         const auto number = parse_number_key(value);
         if (number && key == meta_event_floor) scan_.event_floor = std::max<uint64_t>(*number, 1);
         if (number && key == meta_events_whole_from) scan_.events_whole_from = *number;
-        if (number && key == meta_boot) boot_ = static_cast<uint32_t>(*number);
+        if (number && key == meta_boot) scan_.boot = static_cast<uint32_t>(*number);
         return number.has_value();
     }
 
@@ -86,13 +87,17 @@ class Scanner {
         if (!id || !row) return false;
         ScannedJob& job = scan_.jobs[JobId{*id}];
         job.counts_known = true;
+        scan_.boot_seen = std::max(scan_.boot_seen, row->boot);
         job.counts = row->tally.counts;
-        if (!row->tally.ranges.numbers().empty())
-            job.ranges_begin = row->tally.ranges.numbers().front() << row->tally.ranges.shift();
+        if (const EventRanges& ranges = row->tally.ranges; !ranges.numbers().empty()) {
+            job.ranges_begin = ranges.numbers().front() << ranges.shift();
+            scan_.event_numbers_end =
+                std::max(scan_.event_numbers_end, (ranges.numbers().back() + 1) << ranges.shift());
+        }
         if (!row->job) return true;
         job.has_row = true;
         job.tenant = row->job->tenant;
-        job.complete = row->complete(boot_ + 1);
+        job.complete = row->complete(scan_.boot + 1);
         return true;
     }
 
@@ -126,6 +131,7 @@ class Scanner {
         const auto name = parse_delivery_key(key);
         const auto row = name ? read_delivery(*name, value) : std::nullopt;
         if (!row) return false;
+        scan_.boot_seen = std::max(scan_.boot_seen, row->mark.boot);
         ScannedJob& job = scan_.jobs[name->id.job];
         ++job.rows;
         const auto queue = scan_.queues.try_emplace(name->queue, std::nullopt).first;
@@ -138,9 +144,9 @@ class Scanner {
 
     bool event(std::string_view key, std::string_view value) {
         const auto seq = parse_number_key(key);
+        if (seq) scan_.last_event = *seq;
         const auto event = seq ? read_event(*seq, value) : std::nullopt;
         if (!event) return false;
-        scan_.last_event = *seq;
         if (*seq < scan_.event_floor) return true;  // left of a file that retention cut through
         ++scan_.events;
         count(*event, scan_.jobs[event->delivery.job].seen);
@@ -179,7 +185,6 @@ class Scanner {
     std::span<rocksdb::ColumnFamilyHandle* const> families_;
     const FsckOptions& options_;
     Scan scan_;
-    uint32_t boot_ = 0;
     std::vector<JobId> marked_, large_;  // contents in a blob: their first row, and themselves
     std::set<std::string> keys_, expiring_;
 };
@@ -195,6 +200,17 @@ bool Scan::has_row(DeliveryId id) const {
 bool Scan::tells_all(const ScannedJob& job) const {
     const uint64_t from = std::max(event_floor, events_whole_from);
     return !job.ranges_begin || *job.ranges_begin >= from || from <= 1;
+}
+
+bool Scan::events_damaged() const {
+    constexpr auto tells = [](Family f) { return f == Family::event || f == Family::meta; };
+    return std::ranges::any_of(gaps, tells, &Gap::family) ||
+           std::ranges::any_of(bad_records, tells, &std::pair<Family, std::string>::first);
+}
+
+void Scan::compare_no_events() {
+    events_whole_from =
+        std::max({events_whole_from, last_event + 1, event_floor, event_numbers_end});
 }
 
 Scan scan(rocksdb::DB& db, std::span<rocksdb::ColumnFamilyHandle* const> families,

@@ -48,10 +48,18 @@ struct Scan {
     std::vector<JobId> markers_without_content, contents_without_marker;
     uint64_t event_floor = 1, events_whole_from = 1, last_event = 0, contents = 0, events = 0,
              idempotency_keys = 0, suppressions = 0;
+    /// Of the last start as it is counted, and the latest that a record is of. A daemon that counts
+    /// from one again takes old rows for its own and waits for them for ever.
+    uint32_t boot = 0, boot_seen = 0;
+    uint64_t event_numbers_end = 1;  // by the jobs' rows no event has this number or a later one
 
     bool has_row(DeliveryId) const;
     /// All events of the job are kept, so that they can be counted.
     bool tells_all(const ScannedJob&) const;
+    /// Of events, or of the family that says from where on they are kept.
+    bool events_damaged() const;
+    /// None that there are now, and numbers go on behind all that there were.
+    void compare_no_events();
 };
 
 Scan scan(rocksdb::DB&, std::span<rocksdb::ColumnFamilyHandle* const>, const FsckOptions&);

