@@ -8,6 +8,7 @@
 #include <bit>
 #include <memory>
 
+#include "storage/crc32c.h"
 #include "storage/errors.h"
 #include "storage/log_format.h"
 
@@ -46,11 +47,11 @@ bool begins_record(const Fragment& fragment) {
 std::optional<LogDamage::Bit> turned_in(std::string_view covered, uint32_t stored) {
     const uint32_t off = unmasked(masked_crc(covered)) ^ unmasked(stored);
     std::array<uint32_t, 8> adds{};
-    for (size_t bit = 0; bit < adds.size(); ++bit) adds[bit] = crc_tables[0][size_t{1} << bit];
+    for (size_t bit = 0; bit < adds.size(); ++bit) adds[bit] = crc32c_tables[0][size_t{1} << bit];
     for (size_t at = covered.size(); at-- > 0;) {
         for (size_t bit = 0; bit < adds.size(); ++bit) {
             if (adds[bit] == off) return LogDamage::Bit{at, static_cast<uint8_t>(1U << bit)};
-            adds[bit] = crc_tables[0][adds[bit] & 0xff] ^ adds[bit] >> 8;
+            adds[bit] = crc32c_tables[0][adds[bit] & 0xff] ^ adds[bit] >> 8;
         }
     }
     return std::nullopt;

@@ -1,25 +1,11 @@
 #include "storage/log_format.h"
 
-#include <algorithm>
-#include <bit>
-#include <cstring>
+#include "storage/crc32c.h"
 
 namespace storage::log_format {
 
 uint32_t masked_crc(std::string_view bytes) {
-    uint32_t crc = ~0U;
-    for (; bytes.size() >= crc_step; bytes.remove_prefix(crc_step)) {
-        uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), sizeof word);
-        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-        word ^= crc;
-        crc = 0;
-        for (size_t n = 0; n < crc_step; ++n)
-            crc ^= crc_tables[crc_step - 1 - n][word >> (8 * n) & 0xff];
-    }
-    for (const char octet : bytes)
-        crc = crc_tables[0][(crc ^ static_cast<uint8_t>(octet)) & 0xff] ^ crc >> 8;
-    crc = ~crc;
+    const uint32_t crc = crc32c(0, bytes);
     return (crc >> 15 | crc << 17) + 0xa282ead8U;
 }
 

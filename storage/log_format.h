@@ -3,7 +3,6 @@
 // zeros.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,23 +15,6 @@ enum Kind : uint8_t { whole = 1, first = 2, middle = 3, last = 4 };
 constexpr bool is_kind(uint8_t kind) {
     return kind >= whole && kind <= last;
 }
-
-// Eight octets a step: a start checks the whole log, and octet by octet that took longer than
-// reading it. tables[n] is what an octet does n octets further on.
-inline constexpr size_t crc_step = 8;
-using CrcTables = std::array<std::array<uint32_t, 256>, crc_step>;
-inline constexpr CrcTables crc_tables = [] {
-    CrcTables tables{};
-    for (uint32_t i = 0; i < 256; ++i) {
-        uint32_t crc = i;
-        for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0U);
-        tables[0][i] = crc;
-    }
-    for (size_t n = 1; n < crc_step; ++n)
-        for (uint32_t i = 0; i < 256; ++i)
-            tables[n][i] = tables[n - 1][i] >> 8 ^ tables[0][tables[n - 1][i] & 0xff];
-    return tables;
-}();
 
 /// CRC-32C as RocksDB stores it: rotated and shifted, so that a checksum of a checksum differs.
 uint32_t masked_crc(std::string_view bytes);
