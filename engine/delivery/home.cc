@@ -21,8 +21,8 @@ constexpr auto temporary_hold =
 constexpr auto soon = std::chrono::minutes(1);  // what is due within it may be in memory as it is
 constexpr auto clock_check = std::chrono::seconds(1);  // the wall clock may jump under a sleep
 constexpr auto adopted_look_after = std::chrono::seconds(60);
-constexpr uint64_t adopted_look_over = 540;          // seconds
-constexpr auto empty_for = std::chrono::minutes(1);  // then a queue's row goes
+constexpr uint64_t adopted_look_over = 540;                  // seconds
+constexpr auto empty_for = std::chrono::minutes(1);          // then a queue's row goes
 constexpr auto suppression_retry = std::chrono::seconds(1);  // after a list could not be read
 constexpr auto sweep_every = std::chrono::seconds(30);
 constexpr size_t lent_overhead = 64;  // in the set of what is lent
@@ -61,7 +61,8 @@ void Home::fix_routes() {
     }
 }
 
-/// Routes that the DNS gave stay. A queue that stands at a link finds its way anew when its turn comes.
+/// Routes that the DNS gave stay. A queue that stands at a link finds its way anew when its turn
+/// comes.
 void Home::find_ways_anew() {
     ++way_epoch_;
     fix_routes();
@@ -84,7 +85,7 @@ Home::Queue& Home::queue(storage::QueueId id,
                          const std::shared_ptr<const storage::QueueInfo>& info) {
     std::unique_ptr<Queue>& slot = queues_[id];
     if (!slot) {
-        slot = std::make_unique<Queue>();
+        slot = std::make_unique<Queue>(waiting_);
         slot->id = id;
         slot->info = info;
         empty_.erase(id);
@@ -94,7 +95,7 @@ Home::Queue& Home::queue(storage::QueueId id,
 
 void Home::adopt(storage::QueueId id, storage::QueueInfo info) {
     Queue& adopted = queue(id, std::make_shared<const storage::QueueInfo>(std::move(info)));
-    adopted.window = QueueWindow::from_disk(id);
+    adopted.window = QueueWindow::from_disk(id, waiting_);
     adopted.place = Queue::Place::unlooked;
     unlooked_.push_back(id);
     // What is on disk is not known. Its rows are looked at within some minutes, all queues not at
@@ -116,9 +117,9 @@ void Home::arrive(ShardId from, uint64_t group, std::vector<Arrival> arrivals) {
     changed_.notify_all();
 }
 
-/// In the windows of this home. Contents are counted apart.
-size_t Home::deliveries_max() const {
-    return parts_.settings->memory_bytes / 8 / parts_.shards / delivery_bytes;
+/// Of what waits in the windows of this home. Contents are counted apart.
+size_t Home::windows_bytes_max() const {
+    return parts_.settings->memory_bytes / 4 / parts_.shards;
 }
 
 /// What is due later than soon needs no content in memory, and may wait on disk.
@@ -126,13 +127,16 @@ bool Home::far(WallTime due) const {
     return due > parts_.reactor.wall() + soon;
 }
 
-/// How many deliveries of a queue may be in memory, for one that is due then: a part of what is
-/// free, so that no queue takes it from all others. What is due later has half of the memory.
+/// How many deliveries of a queue may be in memory, for one that is due then: most of what is free,
+/// and not all, so that the next queue finds some. What is due later has half of the memory.
 size_t Home::room(WallTime due) const {
     const bool later = far(due);
     if (!later && contents_over_budget()) return 0;
-    const size_t most = later ? deliveries_max() / 2 : deliveries_max();
-    return waiting_ < most ? std::clamp((most - waiting_) / 2, quantum, window_max) : 0;
+    const size_t most = later ? windows_bytes_max() / 2 : windows_bytes_max();
+    if (waiting_.bytes >= most) return 0;
+    const size_t of_one =
+        waiting_.count > 0 ? waiting_.bytes / waiting_.count : QueueWindow::bytes_of({});
+    return std::clamp((most - waiting_.bytes) / 4 * 3 / of_one, quantum, window_max);
 }
 
 bool Home::contents_over_budget() const {
@@ -141,14 +145,12 @@ bool Home::contents_over_budget() const {
 }
 
 void Home::place(Queue& target, Waiting waiting) {
-    const size_t before_size = target.window.size();
     const WallTime due = waiting.delivery.due;
     const bool held = target.place == Queue::Place::held;
     target.first_expiry = std::min(target.first_expiry, waiting.delivery.expires);
     if (held) note_held(target, noted_held(target) + 1);
     if (held || far(due)) waiting.job.reset();
     target.window.place(std::move(waiting), held ? window_min : room(due));
-    waiting_ += target.window.size() - before_size;
     schedule(target);
 }
 
@@ -317,7 +319,7 @@ Task<> Home::resolve(std::string name) {
     resolve_next();
 }
 
-/// One window of each queue is judged; the rest keeps its due times, and its turn comes again.
+/// So many of each queue are judged; the rest keeps its due times, and its turn comes again.
 void Home::no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& why) {
     const WallTime now = parts_.reactor.wall();
     Attempt attempt;
@@ -328,11 +330,9 @@ void Home::no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& 
     std::vector<Decision> decisions;
     for (Queue* queue : waiting) {
         queue->place = Queue::Place::idle;
-        for (Waiting& due : queue->window.take_due(now, window_max)) {
-            --waiting_;
+        for (Waiting& due : queue->window.take_due(now, judged_max))
             decisions.push_back(decide(terms_of(*queue, std::move(due), 0), attempt,
                                        *parts_.settings, now, parts_.reactor.random()));
-        }
         if (is_due(*queue, now) && !queue->window.first_loaded())
             fetch(*queue);
         else
@@ -386,7 +386,7 @@ size_t Home::loan_bytes_max() const {
 /// is free of the memory for loans; so ten thousand slow sites leave some of it to the next one.
 size_t Home::credit_of(const Link& link) const {
     const size_t free = loan_bytes_max() - std::min(lent_bytes_, loan_bytes_max());
-    const size_t of_one = std::max(delivery_bytes, lent_bytes_ / std::max<size_t>(lent_.size(), 1));
+    const size_t of_one = std::max(loan_bytes, lent_bytes_ / std::max<size_t>(lent_.size(), 1));
     return std::clamp(free / 16 / of_one, LendingOrder<Queue*>::allowance_min, link.credit);
 }
 
@@ -449,7 +449,6 @@ void Home::lend(Link& link, WallTime now) {
         size_t lent = 0, taken = 0;
         const storage::JobId suppressed_upto = parts_.store.suppressed_upto(info->tenant);
         for (Waiting& due : source.window.take_due(now, turn->room)) {
-            --waiting_;
             ++taken;
             auto over = ended(*source.info, due.delivery, now);
             const bool lost = !due.job->content();
@@ -557,7 +556,7 @@ Task<> Home::drained() {
 }
 
 Home::Status Home::status() const {
-    Status status{.waiting = waiting_, .lent = lent_.size(), .queues = queues_.size()};
+    Status status{.waiting = waiting_.count, .lent = lent_.size(), .queues = queues_.size()};
     const WallTime now = parts_.reactor.wall();
     WallTime oldest = now;
     if (!schedule_.empty()) oldest = std::min(oldest, schedule_.begin()->first);

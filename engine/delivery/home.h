@@ -62,9 +62,10 @@ struct HomeParts {
 
 class Home {
   public:
-    static constexpr size_t window_max = 32768;  // deliveries of one queue in memory
-    static constexpr size_t window_min = 16;     // of one that is held
-    static constexpr size_t quantum = 8;         // of one queue before the next one's turn
+    static constexpr size_t window_max = 131072;  // deliveries of one queue in memory
+    static constexpr size_t judged_max = 32768;   // at a time, of a queue without a route
+    static constexpr size_t window_min = 16;      // of one that is held
+    static constexpr size_t quantum = 8;          // of one queue before the next one's turn
     /// Likewise, of one whose head was on disk: about as many rows as a block holds, since a read
     /// of fewer unpacks the whole block for them. What was read goes out before the next is read.
     static constexpr size_t fetch_rows = 128;
@@ -80,8 +81,8 @@ class Home {
     static constexpr size_t empty_max =
         200'000;  // queues; what is above is found at the next start
     static constexpr size_t empty_at_once = 1'000;  // told in one answer
-    static constexpr size_t jobs_kept_max = 64;    // that nothing in memory waits for at the moment
-    static constexpr size_t delivery_bytes = 512;  // of one that waits, with its strings
+    static constexpr size_t jobs_kept_max = 64;  // that nothing in memory waits for at the moment
+    static constexpr size_t loan_bytes = 512;    // of one, with its strings
 
     static constexpr size_t walk_queues = 32, walk_rows = 2000;  // in one visit to the disk
 
@@ -149,6 +150,7 @@ class Home {
     };
     struct Link;
     struct Queue {
+        explicit Queue(InWindows& all) : window(all) {}
         storage::QueueId id;
         std::shared_ptr<const storage::QueueInfo> info;
         QueueWindow window;
@@ -210,7 +212,7 @@ class Home {
     bool is_due(const Queue& queue, WallTime now) const;
     void want_refill(Queue& queue);
     void forget_if_empty(Queue& queue);
-    size_t deliveries_max() const;
+    size_t windows_bytes_max() const;
 
     void fix_routes();
     Task<> pump();
@@ -310,7 +312,7 @@ class Home {
     std::unordered_map<storage::QueueId, Instant> empty_;  // queues, since when
     std::vector<storage::QueueId> unlooked_;
     std::deque<storage::QueueId> refills_;
-    size_t waiting_ = 0;  // deliveries in windows
+    InWindows waiting_;
     std::deque<std::shared_ptr<const JobInfo>> kept_jobs_;
     std::deque<std::string> unresolved_;  // domains whose routes are still to be asked for
     size_t resolving_ = 0;

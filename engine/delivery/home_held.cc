@@ -14,7 +14,7 @@ Task<HeldSettled> Home::settle_held(Held held, HeldAnswer answer) {
     // Lent to the operator, as it were: a refill leaves the row alone, and the queue stays.
     lent_.insert(id);
     ++owner.lent;
-    if (owner.window.take(held.key)) --waiting_;
+    owner.window.take(held.key);
     storage::Result<std::optional<storage::Delivery>> row;
     std::string sender;
     co_await parts_.worker.run([&, &store = parts_.store] {

@@ -53,7 +53,6 @@ void Home::hold(Queue& target, const Suspension& order) {
     target.place = Queue::Place::held;
     const size_t before_size = target.window.size();
     target.window.rest(window_min);
-    waiting_ -= before_size - target.window.size();
     HeldBack& held = held_[order.id];
     held.kind = order.reach.kind();
     held.rows[target.id] = before_size;

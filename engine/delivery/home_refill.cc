@@ -122,7 +122,7 @@ std::vector<Home::Refill> Home::next_refills() {
         batch.push_back({target.id, target.window.begin_refill(), rows, {}});
     }
     // While there is much room, what is due is kept as it is found; else only when it is due.
-    const size_t looked_rows = waiting_ < deliveries_max() / 4 ? quantum : 1;
+    const size_t looked_rows = waiting_.bytes < windows_bytes_max() / 4 ? quantum : 1;
     for (size_t i = 0; i < look_queues && !unlooked_.empty(); ++i) {
         const auto found = queues_.find(unlooked_.back());
         unlooked_.pop_back();
@@ -182,13 +182,11 @@ void Home::take_refill(Refill& refill) {
         std::shared_ptr<const JobInfo> job = later ? nullptr : known_job(row.id.job);
         rows.push_back({std::move(row), std::move(job), nullptr});
     }
-    const size_t before_size = target.window.size();
     target.window.end_refill(std::move(rows), upto);
     if (looked) {
         target.place = Queue::Place::idle;
         if (refill.limit == 1) target.window.leave_all();
     }
-    waiting_ += target.window.size() - before_size;
     if (target.place == Queue::Place::fetching) return go_on_fetching(target);
     schedule(target);
     forget_if_empty(target);

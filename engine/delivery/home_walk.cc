@@ -84,10 +84,8 @@ void Home::look_for_expired(WallTime now) {
                 if (parts_.reactor.now() >= queue.walk_not_before) want_walk(queue);
                 continue;
             }
-            for (Waiting& waiting : queue.window.take_expired(now)) {
-                --waiting_;
+            for (Waiting& waiting : queue.window.take_expired(now))
                 over.push_back({.terms = terms_of(queue, std::move(waiting), 0)});
-            }
             queue.first_expiry = queue.window.first_expiry().value_or(WallTime::max());
             note_held(queue, queue.window.size());
             unhold_if_empty(queue);
@@ -176,10 +174,7 @@ bool Home::take_visit(Visit& visit, std::vector<Ended>& over) {
         // being written.
         walk.leftovers |= one->order != OrderId{};
         std::optional<Waiting> waiting = queue.window.take(key);
-        if (waiting)
-            --waiting_;
-        else
-            waiting = Waiting{std::move(row), known_job(key.id.job), nullptr};
+        if (!waiting) waiting = Waiting{std::move(row), known_job(key.id.job), nullptr};
         one->terms = terms_of(queue, std::move(*waiting), 0);
         over.push_back(std::move(*one));
     }

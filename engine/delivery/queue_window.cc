@@ -26,10 +26,41 @@ DeliveryKey before(DeliveryKey key) {
     return key;
 }
 
-QueueWindow QueueWindow::from_disk(storage::QueueId id) {
-    QueueWindow window;
+QueueWindow QueueWindow::from_disk(storage::QueueId id, InWindows& all) {
+    QueueWindow window(all);
     window.cursor_ = DeliveryKey{id, WallTime{}, {storage::JobId{0}, 0}};
     return window;
+}
+
+size_t QueueWindow::bytes_of(const storage::Delivery& delivery) {
+    constexpr size_t node = sizeof(Window::value_type) + 4 * sizeof(void*);
+    const size_t inside = std::string().capacity();
+    size_t bytes = node;
+    for (const std::string* text :
+         {&delivery.recipient, &delivery.vars, &delivery.meta, &delivery.orcpt})
+        if (text->capacity() > inside) bytes += text->capacity();
+    return bytes;
+}
+
+void QueueWindow::add(Waiting waiting) {
+    const size_t bytes = bytes_of(waiting.delivery);
+    const Place place{waiting.delivery.due, waiting.delivery.id};
+    if (!window_.try_emplace(place, std::move(waiting)).second) return;
+    ++all_->count;
+    all_->bytes += bytes;
+}
+
+Waiting QueueWindow::remove(Window::iterator at) {
+    --all_->count;
+    all_->bytes -= bytes_of(at->second.delivery);
+    Waiting waiting = std::move(at->second);
+    window_.erase(at);
+    return waiting;
+}
+
+void QueueWindow::leave_last() {
+    const Waiting last = remove(std::prev(window_.end()));
+    leave_on_disk(storage::key_of(last.delivery));
 }
 
 void QueueWindow::leave_on_disk(const DeliveryKey& key) {
@@ -47,27 +78,21 @@ bool QueueWindow::place(Waiting waiting, size_t limit) {
         leave_on_disk(key);
         return false;
     }
-    if (window_.size() >= limit) {
-        const auto last = std::prev(window_.end());
-        leave_on_disk(storage::key_of(last->second.delivery));
-        window_.erase(last);
-    }
-    window_.emplace(place, std::move(waiting));
+    if (window_.size() >= limit) leave_last();
+    add(std::move(waiting));
     return true;
 }
 
 std::optional<Waiting> QueueWindow::take(const DeliveryKey& key) {
     const auto found = window_.find(Place{key.due, key.id});
     if (found == window_.end()) return std::nullopt;
-    Waiting waiting = std::move(found->second);
-    window_.erase(found);
-    return waiting;
+    return remove(found);
 }
 
 void QueueWindow::leave_all() {
     if (window_.empty()) return;
     leave_on_disk(storage::key_of(window_.begin()->second.delivery));
-    window_.clear();
+    while (!window_.empty()) remove(window_.begin());
 }
 
 DeliveryKey QueueWindow::begin_refill() {
@@ -87,7 +112,7 @@ void QueueWindow::end_refill(std::vector<Waiting> rows, std::optional<DeliveryKe
     for (Waiting& row : rows) {
         const DeliveryKey key = storage::key_of(row.delivery);
         if (read_upto && key > *read_upto) break;
-        window_.try_emplace(Place{key.due, key.id}, std::move(row));
+        add(std::move(row));
     }
     cursor_ = read_upto;
 }
@@ -97,8 +122,7 @@ std::vector<Waiting> QueueWindow::take_due(WallTime now, size_t count) {
     while (!window_.empty() && taken.size() < count) {
         const auto first = window_.begin();
         if (first->first.first > now || !first->second.job) break;
-        taken.push_back(std::move(first->second));
-        window_.erase(first);
+        taken.push_back(remove(first));
     }
     return taken;
 }
@@ -137,8 +161,7 @@ std::vector<Waiting> QueueWindow::take_expired(WallTime now) {
     for (auto next = window_.begin(); next != window_.end();) {
         const auto one = next++;
         if (one->second.delivery.expires > now) continue;
-        taken.push_back(std::move(one->second));
-        window_.erase(one);
+        taken.push_back(remove(one));
     }
     return taken;
 }
@@ -151,11 +174,7 @@ std::optional<storage::WallTime> QueueWindow::first_expiry() const {
 }
 
 void QueueWindow::rest(size_t limit) {
-    while (window_.size() > limit) {
-        const auto last = std::prev(window_.end());
-        leave_on_disk(storage::key_of(last->second.delivery));
-        window_.erase(last);
-    }
+    while (window_.size() > limit) leave_last();
     for (auto& [place, waiting] : window_) waiting.job = nullptr;
 }
 

@@ -26,13 +26,22 @@ struct Waiting {
     std::shared_ptr<const LastWord> last;
 };
 
+/// What the windows of a home hold together.
+struct InWindows {
+    size_t count = 0;
+    size_t bytes = 0;  // contents apart
+};
+
 class QueueWindow {
   public:
     using WallTime = storage::WallTime;
 
+    /// Counts what it holds in `all`, which outlives it.
+    explicit QueueWindow(InWindows& all) : all_(&all) {}
     /// Nothing is known of the rows on disk: start-up.
-    static QueueWindow from_disk(storage::QueueId id);
-    QueueWindow() = default;
+    static QueueWindow from_disk(storage::QueueId id, InWindows& all);
+    /// Memory of one that waits, its content apart, about.
+    static size_t bytes_of(const storage::Delivery& delivery);
 
     /// Takes a delivery whose row is committed, or leaves it on disk: when its key lies beyond the
     /// cursor, or when the window holds `limit` and it is not earlier than what is there (then the
@@ -85,9 +94,14 @@ class QueueWindow {
 
   private:
     using Place = std::pair<WallTime, storage::DeliveryId>;
+    using Window = std::map<Place, Waiting>;
     void leave_on_disk(const storage::DeliveryKey& key);
+    void add(Waiting waiting);
+    Waiting remove(Window::iterator at);
+    void leave_last();
 
-    std::map<Place, Waiting> window_;
+    InWindows* all_;
+    Window window_;
     std::optional<storage::DeliveryKey> cursor_;  // exclusive: rows above it are on disk only
     std::optional<storage::DeliveryKey> refill_from_;
     std::optional<storage::DeliveryKey>

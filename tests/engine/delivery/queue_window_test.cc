@@ -35,7 +35,8 @@ std::vector<uint32_t> indices(const std::vector<Waiting>& waiting) {
 
 TEST(QueueWindow, GivesOutWhatIsDueEarliestFirst) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     for (auto [due, index] : {std::pair{30, 3u}, {10, 1u}, {20, 2u}, {99, 9u}})
         EXPECT_TRUE(window.place(deliveries.at(due, index), 10));
     EXPECT_EQ(indices(window.take_due(WallTime{milliseconds(30)}, 2)),
@@ -46,7 +47,8 @@ TEST(QueueWindow, GivesOutWhatIsDueEarliestFirst) {
 
 TEST(QueueWindow, LeavesLaterOnesOnDiskWhenItIsFull) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     EXPECT_TRUE(window.place(deliveries.at(10, 1), 2));
     EXPECT_TRUE(window.place(deliveries.at(20, 2), 2));
     EXPECT_FALSE(window.place(deliveries.at(30, 3), 2));
@@ -58,7 +60,8 @@ TEST(QueueWindow, LeavesLaterOnesOnDiskWhenItIsFull) {
 
 TEST(QueueWindow, SendsItsLastOneBackToDiskForAnEarlierOne) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     window.place(deliveries.at(10, 1), 2);
     window.place(deliveries.at(30, 3), 2);
     EXPECT_TRUE(window.place(deliveries.at(20, 2), 2));
@@ -69,7 +72,8 @@ TEST(QueueWindow, SendsItsLastOneBackToDiskForAnEarlierOne) {
 
 TEST(QueueWindow, RestsWithFewInMemoryAndNoneOfTheirJobs) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     for (uint32_t i = 1; i <= 5; ++i) window.place(deliveries.at(static_cast<int>(i), i), 10);
     window.rest(2);
     EXPECT_EQ(window.size(), 2u);
@@ -80,7 +84,8 @@ TEST(QueueWindow, RestsWithFewInMemoryAndNoneOfTheirJobs) {
 
 TEST(QueueWindow, GivesOutOneByItsKeyAndAllThatHaveExpired) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     for (uint32_t i = 1; i <= 4; ++i) {
         Waiting one = deliveries.at(10, i);
         one.delivery.expires = WallTime{milliseconds(100 * i)};
@@ -96,7 +101,8 @@ TEST(QueueWindow, GivesOutOneByItsKeyAndAllThatHaveExpired) {
 
 TEST(QueueWindow, StopsARefillBeforeWhatCameMeanwhile) {
     Deliveries deliveries;
-    QueueWindow window = QueueWindow::from_disk(queue);
+    InWindows all;
+    QueueWindow window = QueueWindow::from_disk(queue, all);
     window.begin_refill();
     EXPECT_FALSE(window.place(deliveries.at(20, 2), 10)) << "behind the cursor: on disk";
     std::vector<Waiting> rows;
@@ -110,7 +116,8 @@ TEST(QueueWindow, StopsARefillBeforeWhatCameMeanwhile) {
 
 TEST(QueueWindow, GivesNothingOutWhoseJobIsNotLoaded) {
     Deliveries deliveries;
-    QueueWindow window = QueueWindow::from_disk(queue);
+    InWindows all;
+    QueueWindow window = QueueWindow::from_disk(queue, all);
     window.begin_refill();
     std::vector<Waiting> rows;
     rows.push_back(deliveries.at(10, 1));
@@ -124,9 +131,10 @@ TEST(QueueWindow, GivesNothingOutWhoseJobIsNotLoaded) {
 
 TEST(QueueWindow, KnowsWhenSomethingMayBeDueThoughAllOfItIsOnDisk) {
     Deliveries deliveries;
-    EXPECT_EQ(QueueWindow().next_due(), std::nullopt);
-    EXPECT_EQ(QueueWindow::from_disk(queue).next_due(), WallTime{}) << "nothing is known yet";
-    QueueWindow window;
+    InWindows all;
+    EXPECT_EQ(QueueWindow(all).next_due(), std::nullopt);
+    EXPECT_EQ(QueueWindow::from_disk(queue, all).next_due(), WallTime{}) << "nothing is known yet";
+    QueueWindow window(all);
     EXPECT_FALSE(window.place(deliveries.at(30, 3), 0)) << "no room at all";
     EXPECT_EQ(window.next_due(), WallTime{milliseconds(30)});
     EXPECT_FALSE(window.place(deliveries.at(20, 2), 0));
@@ -136,7 +144,8 @@ TEST(QueueWindow, KnowsWhenSomethingMayBeDueThoughAllOfItIsOnDisk) {
 
 TEST(QueueWindow, ReadsAgainWhatItHasLeftToTheDisk) {
     Deliveries deliveries;
-    QueueWindow window;
+    InWindows all;
+    QueueWindow window(all);
     for (auto [due, index] : {std::pair{10, 1u}, {20, 2u}})
         window.place(deliveries.at(due, index), 9);
     window.leave_all();
@@ -149,6 +158,26 @@ TEST(QueueWindow, ReadsAgainWhatItHasLeftToTheDisk) {
     window.end_refill(std::move(rows), std::nullopt);
     EXPECT_EQ(indices(window.take_due(WallTime{milliseconds(99)}, 9)),
               (std::vector<uint32_t>{1, 2}));
+}
+
+TEST(QueueWindow, CountsTheMemoryOfWhatItHolds) {
+    Deliveries deliveries;
+    InWindows all;
+    QueueWindow window(all);
+    Waiting large = deliveries.at(10, 1);
+    large.delivery.vars = std::string(5000, 'x');
+    window.place(std::move(large), 2);
+    window.place(deliveries.at(20, 2), 2);
+    EXPECT_EQ(all.count, 2u);
+    EXPECT_GT(all.bytes, 5000u);
+    window.take_due(WallTime{milliseconds(10)}, 1);
+    EXPECT_LT(all.bytes, 1000u);
+    window.place(deliveries.at(30, 3), 1);
+    EXPECT_EQ(all.count, 1u) << "left on disk";
+    window.place(deliveries.at(15, 4), 1);
+    EXPECT_EQ(all.count, 1u) << "in place of the last one";
+    window.take_due(WallTime{milliseconds(99)}, 9);
+    EXPECT_EQ(all.bytes, 0u);
 }
 
 TEST(QueueWindow, KnowsTheKeyBeforeAnother) {
@@ -166,9 +195,14 @@ class Model {
     explicit Model(uint64_t seed) : random_(seed) {}
 
     void run() {
-        for (int step = 0; step < 4000; ++step) act(step < 3000);
+        for (int step = 0; step < 4000; ++step) {
+            act(step < 3000);
+            EXPECT_EQ(all_.count, window_.size());
+        }
         for (int step = 0; step < 20000 && given_.size() < rows_; ++step) act(false);
         EXPECT_EQ(given_.size(), rows_);
+        window_.leave_all();
+        EXPECT_EQ(all_.bytes, 0u);
     }
 
   private:
@@ -223,7 +257,8 @@ class Model {
 
     Deliveries deliveries_;
     std::mt19937_64 random_;
-    QueueWindow window_;
+    InWindows all_;
+    QueueWindow window_{all_};
     std::set<DeliveryKey> disk_;
     std::vector<DeliveryKey> read_;
     bool whole_ = false;
