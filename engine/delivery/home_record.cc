@@ -70,8 +70,7 @@ Task<> Home::record(std::vector<Decision> decisions) {
         std::vector<Spool::Origin> origins;
         parts_.reports.add(decisions, batch, origins);
         batch = batch_of(decisions, std::move(batch));
-        const auto committed =
-            co_await parts_.spool.accept(std::move(batch), std::move(origins), {});
+        const auto committed = co_await parts_.spool.record(std::move(batch), std::move(origins));
         if (committed) break;
         if (!storage_failed_)
             metrics::log::error(

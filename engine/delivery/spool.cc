@@ -24,6 +24,7 @@ Spool::Spool(Reactor& reactor, Worker& worker, storage::Store& store, ShardId sh
       shard_(shard),
       listener_(listener),
       changed_(reactor),
+      enough_(reactor),
       commit_seconds_(metrics.histogram(metrics::catalog::storage_commit_duration)),
       commit_records_(metrics.histogram(metrics::catalog::storage_commit_records)) {}
 
@@ -35,7 +36,9 @@ struct Spool::Enqueued {
         item.waiter = waiter;
         spool.pending_.push_back(&item);
         spool.pending_records_ += item.records;
+        spool.urgent_ += item.urgent;
         ++spool.given_;
+        if (!spool.wants_company()) spool.enough_.notify_all();
         if (spool.running_) return;
         spool.running_ = true;
         spool.scope_.spawn(spool.run());
@@ -57,6 +60,11 @@ Task<storage::Result<void>> Spool::accept(storage::Batch batch, std::vector<Orig
                                           std::vector<std::shared_ptr<OpenJob>> jobs) {
     co_return co_await enqueue(
         {.batch = std::move(batch), .origins = std::move(origins), .jobs = std::move(jobs)});
+}
+
+Task<storage::Result<void>> Spool::record(storage::Batch batch, std::vector<Origin> origins) {
+    co_return co_await enqueue(
+        {.batch = std::move(batch), .origins = std::move(origins), .urgent = false});
 }
 
 Task<> Spool::room() {
@@ -83,6 +91,7 @@ std::vector<Spool::Item*> Spool::next_group() {
     while (!pending_.empty() &&
            (group.empty() || records + pending_.front()->records <= group_records_max)) {
         records += pending_.front()->records;
+        urgent_ -= pending_.front()->urgent;
         group.push_back(pending_.front());
         pending_.pop_front();
     }
@@ -90,10 +99,18 @@ std::vector<Spool::Item*> Spool::next_group() {
     return group;
 }
 
+/// A commit costs about as much for one mail as for ten. Where signatures or a rate bound what is
+/// sent, outcomes come one by one, and each would have a commit of its own.
+Task<> Spool::company() {
+    const Instant until = last_end_ + company_wait;
+    while (wants_company() && reactor_.now() < until) co_await enough_.wait_until(until);
+}
+
 Task<> Spool::run() {
     // What else is committed in this turn joins the first group.
     co_await yield(reactor_);
     while (!pending_.empty()) {
+        co_await company();
         std::vector<Item*> group = next_group();
         std::vector<storage::Batch> batches;
         batches.reserve(group.size());
@@ -110,6 +127,7 @@ Task<> Spool::run() {
             result = store_.commit(batches, shard_, group_);
             took = std::chrono::steady_clock::now() - start;
         });
+        last_end_ = reactor_.now();
         commit_seconds_.observe(std::chrono::duration<double>(took).count());
         commit_records_.observe(static_cast<double>(records));
         if (result) {
@@ -121,7 +139,7 @@ Task<> Spool::run() {
             // A job's later part must not be kept when an earlier one was refused.
             ended_ += pending_.size();
             for (Item* item : std::exchange(pending_, {})) refuse(*item, result.error());
-            pending_records_ = 0;
+            pending_records_ = urgent_ = 0;
         }
         group_done_ = group_;
         ended_ += group.size();

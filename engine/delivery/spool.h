@@ -1,6 +1,6 @@
 // Spool: group commit. One commit per shard is in flight on its storage worker; whatever arrives
-// meanwhile is the next group. Nothing waits for company, and nobody is answered before the log is
-// synced.
+// meanwhile is the next group. Nobody is answered before the log is synced, and who waits for an
+// answer never waits for company. Outcomes, for which nobody waits, may do so for a moment.
 #pragma once
 
 #include <deque>
@@ -31,6 +31,9 @@ class Spool {
     static constexpr size_t group_records_max =
         20'000;  // rows of one group; more wait for the next
     static constexpr size_t pending_records_max = 200'000;  // above it has_room() is false
+    /// From the end of a commit to the next one of outcomes alone, unless there are that many.
+    static constexpr auto company_wait = std::chrono::milliseconds(1);
+    static constexpr size_t company_records = 256;
 
     Spool(Reactor& reactor, Worker& worker, storage::Store& store, ShardId shard,
           SpoolListener& listener, metrics::Registry& metrics);
@@ -48,6 +51,10 @@ class Spool {
     /// to them.
     Task<storage::Result<void>> accept(storage::Batch batch, std::vector<Origin> origins,
                                        std::vector<std::shared_ptr<OpenJob>> jobs);
+
+    /// The same for outcomes: a few of them soon behind a commit wait up to company_wait for more,
+    /// or for whatever else is committed.
+    Task<storage::Result<void>> record(storage::Batch batch, std::vector<Origin> origins);
 
     /// Waits until less than pending_records_max rows wait. Only ingest asks: outcomes must always
     /// find room.
@@ -68,6 +75,7 @@ class Spool {
         storage::Batch batch;
         std::vector<Origin> origins;
         std::vector<std::shared_ptr<OpenJob>> jobs;
+        bool urgent = true;
         size_t records = 0;
         storage::Result<void> result{};
         std::coroutine_handle<> waiter;
@@ -76,6 +84,8 @@ class Spool {
     Task<storage::Result<void>> enqueue(Item item);
     std::vector<Item*> next_group();
     Task<> run();
+    bool wants_company() const { return urgent_ == 0 && pending_records_ < company_records; }
+    Task<> company();
     void announce(std::vector<Item*>& group, std::vector<storage::Batch>& batches);
     void refuse(Item& item, const storage::Error& error);
 
@@ -86,10 +96,13 @@ class Spool {
     SpoolListener& listener_;
     std::deque<Item*> pending_;  // items live in the frames of their waiters
     size_t pending_records_ = 0;
+    size_t urgent_ = 0;  // items of pending_
     uint64_t group_ = 0, group_done_ = 0;
     uint64_t given_ = 0, ended_ = 0;  // items
     bool running_ = false;
-    Signal changed_;  // a group ended
+    Signal changed_;                     // a group ended
+    Signal enough_;                      // outcomes need not wait any longer
+    Instant last_end_ = Instant::min();  // of a commit
     Scope scope_;
     metrics::Histogram& commit_seconds_;
     metrics::Histogram& commit_records_;
