@@ -23,6 +23,7 @@ struct Way {
     std::string_view site;    // as the engine names the same hosts
     std::string_view source;  // empty: the only one
     Instant sent{};           // its MAIL
+    uint32_t boot = 0;        // of the node that sent it; it may be gone since
     Instant begun{};          // that, or an RSET in front of it, or the write that it may end
 };
 

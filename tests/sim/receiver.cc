@@ -374,8 +374,9 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
             host_.world_.fail("only our recipients are tried", std::string(line));
             return say("550 5.1.1 whose?");
         }
-        host_.book_.tried(*item, *link_,
-                          {host_.group_, host_.site_, link_->source(), mail_sent_, mail_begun_});
+        host_.book_.tried(
+            *item, *link_,
+            {host_.group_, host_.site_, link_->source(), mail_sent_, boot_, mail_begun_});
         host_.book_.traffic().recipient(host_.group_, ++recipients_asked_);
         came(coming_, item);
         asked_.push_back(item);

@@ -73,6 +73,7 @@ class Run {
     void lift_suspensions();
     void watch_store();
     void heal();
+    void cut_power_later();
     Instant finish_by() const;
     /// One thing happens. False: nothing would before `until`.
     bool step(Instant until);
@@ -345,12 +346,18 @@ void Run::heal() {
     plan_.zone.failing = plan_.zone.slow = 0;
     network_.heal();
     disk_.heal();
+    cut_power_later();  // healing has forgotten it
     kill_after_work_ = false;
     if (world_.jumped() != 0ms) world_.jump(-world_.jumped());
     // So much mail at once may take the hosts longer than it has to live.
     if (options_.weather != Weather::moody) book_.healed(life_enough);
     if (options_.weather == Weather::rough) lift_suspensions();
     if (node_ && !node_->draining() && storage_broke_) drain();
+}
+
+void Run::cut_power_later() {
+    const uint64_t synced = disk_.log_syncs();
+    if (options_.cut_at_sync > synced) disk_.cut_power_at_sync(options_.cut_at_sync - synced);
 }
 
 void Run::drain() {
@@ -448,7 +455,7 @@ RunResult Run::run() {
     world_.trace("seed {}: {} shards, {} hosts, {} domains, {} jobs, {} troubles", options_.seed,
                  plan_.shards, plan_.hosts.size(), plan_.domains.size(), plan_.jobs.size(),
                  plan_.troubles.size());
-    if (options_.cut_at_sync > 0) disk_.cut_power_at_sync(options_.cut_at_sync);
+    cut_power_later();
     start();
     schedule();
     run_until(began_ + plan_.heal_at + 1s, [] { return false; });
@@ -464,7 +471,13 @@ RunResult Run::run() {
                   [this] { return restart_ == Restart::none; });
         // The store is opened once more: it holds what the last node left.
         if (!world_.failure()) handle_restart();
+        // It may take more than one try, where a fault fell into that.
+        run_until(world_.now() + 2 * start_again_after, [this] { return node_ != nullptr; });
+        if (!world_.failure() && !node_) world_.fail("the store opens at the end", "");
     }
+    if (!world_.failure() && options_.cut_at_sync > 0 && disk_.faults() == 0)
+        world_.fail("the power is cut",
+                    fmt::format("the log was synced only {} times", disk_.log_syncs()));
     book_.traffic().check_rates();
     RunResult result{.seed = options_.seed,
                      .failure = world_.failure(),
