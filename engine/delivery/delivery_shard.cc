@@ -51,7 +51,7 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
       tls_reports_({parts_.reactor, parts_.storage_worker, parts_.store, parts_.post.self()}),
       hosts_(parts_.reactor),
       host_notes_({parts_.reactor, parts_.storage_worker, parts_.store, hosts_}),
-      tempos_({parts_.storage_worker, parts_.store, parts_.post.self()}),
+      tempos_(parts_.storage_worker, parts_.store),
       shares_(
           {parts_.reactor, parts_.post, parts_.storage_worker, parts_.store,
            [&shards = parts_.shards](ShardId shard) -> Shares& { return shards[shard]->shares_; },

@@ -48,15 +48,11 @@ std::optional<HostTraits> decode_host_traits(std::string_view bytes, Instant now
     return traits;
 }
 
+HostNotes::HostNotes(Parts parts) : parts_(parts), notes_(parts.worker, parts.store, note_kind) {}
+
 Task<> HostNotes::recall() {
-    storage::Result<std::vector<storage::Note>> notes;
-    co_await parts_.worker.run(
-        [&, &store = parts_.store] { notes = store.notes(note_kind, "", read_max); });
-    if (!notes) {
-        metrics::log::warn("host_notes.not_read", {{"error", notes.error().what}});
-        co_return;
-    }
-    for (const storage::Note& note : *notes) {
+    const std::vector<storage::Note> notes = co_await notes_.read(read_max);
+    for (const storage::Note& note : notes) {
         const auto traits = decode_host_traits(note.value, parts_.clock.now(), parts_.clock.wall());
         if (traits) parts_.memory.recall({note.name, *traits});
     }
@@ -67,11 +63,7 @@ Task<> HostNotes::save() {
     for (const HostMemory::Learned& learned : parts_.memory.changes())
         notes.push_back(
             {learned.host, encode(learned.traits, parts_.clock.now(), parts_.clock.wall())});
-    if (notes.empty()) co_return;
-    co_await parts_.worker.run([&, &store = parts_.store] {
-        if (auto done = store.put_notes(note_kind, notes); !done)
-            metrics::log::warn("host_notes.not_stored", {{"error", done.error().what}});
-    });
+    (void)co_await notes_.write(notes);  // what is lost is learned again
 }
 
 Task<> HostNotes::forget() {

@@ -6,15 +6,9 @@
 #include <string_view>
 
 #include "engine/delivery/host_memory.h"
-#include "engine/reactor/task.h"
-
-namespace storage {
-class Store;
-}
+#include "engine/delivery/kept_notes.h"
 
 namespace engine {
-
-class Worker;
 
 class HostNotes {
   public:
@@ -26,7 +20,7 @@ class HostNotes {
         storage::Store& store;
         HostMemory& memory;
     };
-    explicit HostNotes(Parts parts) : parts_(parts) {}
+    explicit HostNotes(Parts parts);
 
     /// Gives what earlier starts have learned to the memory. Every shard reads all of it: which
     /// hosts it will speak to hangs on the number of shards.
@@ -38,6 +32,7 @@ class HostNotes {
 
   private:
     Parts parts_;
+    KeptNotes notes_;
 };
 
 /// A note's value. Times are kept as wall-clock time: `now` and `wall` are the same moment.

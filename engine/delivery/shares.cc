@@ -5,17 +5,13 @@
 #include <functional>
 #include <utility>
 
-#include "engine/reactor/worker.h"
 #include "engine/reactor/yield.h"
-#include "metrics/log.h"
-#include "storage/store.h"
 
 namespace engine {
 
 namespace {
 
 constexpr std::string_view kind = "quota";
-constexpr size_t writes_max = 500;  // in one commit
 
 /// A blank is in no name.
 std::string note_of(const TotalKey& key) {
@@ -52,7 +48,8 @@ void Shares::Keeper::use(const TotalLimits& limits, ShardId shards) {
         SlotKeeper::Rules{.rate_per_second = limits.connection_rate_per_second});
 }
 
-Shares::Shares(SharesParts parts, const Settings& settings) : parts_(std::move(parts)) {
+Shares::Shares(SharesParts parts, const Settings& settings)
+    : parts_(std::move(parts)), notes_(parts_.worker, parts_.store, kind) {
     use(settings);
 }
 
@@ -169,15 +166,9 @@ void Shares::tick() {
 }
 
 Task<> Shares::load() {
-    storage::Result<std::vector<storage::Note>> notes;
-    co_await parts_.worker.run(
-        [&notes, &store = parts_.store] { notes = store.notes(kind, "", quotas_max); });
-    if (!notes) {
-        metrics::log::warn("quota.read_failed", {{"error", notes.error().what}});
-    } else {
-        for (const storage::Note& note : *notes)
-            kept_.emplace(note.name, parse_quota_counts(note.value));
-    }
+    const std::vector<storage::Note> notes = co_await notes_.read(quotas_max);
+    for (const storage::Note& note : notes)
+        kept_.emplace(note.name, parse_quota_counts(note.value));
     loaded_ = true;
     for (const Unheard& one : std::exchange(unheard_, {})) hear(one.key, one.from, one.told);
 }
@@ -205,16 +196,9 @@ Task<> Shares::keep() {
         if (!ahead || *ahead == keeper.on_disk) continue;
         notes.push_back({note_of(key), to_string(*ahead)});
         written.emplace_back(key, *ahead);
-        if (notes.size() == writes_max) break;
+        if (notes.size() == KeptNotes::writes_max) break;
     }
-    if (notes.empty()) co_return;
-    storage::Result<void> put;
-    co_await parts_.worker.run(
-        [&put, &notes, &store = parts_.store] { put = store.put_notes(kind, notes); });
-    if (!put) {
-        metrics::log::warn("quota.keep_failed", {{"error", put.error().what}});
-        co_return;
-    }
+    if (!co_await notes_.write(notes)) co_return;
     for (const auto& [key, counts] : written) {
         Keeper& of = keeper(key);
         of.messages->kept(counts);

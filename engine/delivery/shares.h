@@ -10,18 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "engine/delivery/kept_notes.h"
 #include "engine/delivery/settings.h"
 #include "engine/delivery/share.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/shards.h"
 
-namespace storage {
-class Store;
-}
-
 namespace engine {
-
-class Worker;
 
 struct SharesParts {
     Reactor& reactor;
@@ -73,6 +68,7 @@ class Shares {
     Task<> keep_quotas();
 
     SharesParts parts_;
+    KeptNotes notes_;
     std::map<TotalKey, TotalLimits> limits_;  // of the settings, those that there are
     std::map<TotalKey, std::unique_ptr<Share>> shares_;
     std::map<TotalKey, Keeper> keepers_;

@@ -7,16 +7,12 @@
 #include <vector>
 
 #include "engine/delivery/site_budget.h"
-#include "engine/reactor/worker.h"
-#include "metrics/log.h"
-#include "storage/store.h"
 
 namespace engine {
 
 namespace {
 
 constexpr std::string_view kind = "tempo";
-constexpr size_t writes_max = 500;  // in one commit
 
 /// A blank is in no source's name and in no site's.
 std::string name_of(const std::string& source, const std::string& site) {
@@ -56,17 +52,13 @@ PathNotes parse(std::string_view text) {
 
 }  // namespace
 
+TempoMemory::TempoMemory(Worker& worker, storage::Store& store) : notes_(worker, store, kind) {}
+
 Task<> TempoMemory::load() {
     // Every shard reads all of them and keeps what it asks for: sites move between shards when
     // their number changes.
-    storage::Result<std::vector<storage::Note>> notes;
-    co_await parts_.worker.run(
-        [&notes, &store = parts_.store] { notes = store.notes(kind, "", paths_max); });
-    if (!notes) {
-        metrics::log::warn("tempo.read_failed", {{"error", notes.error().what}});
-        co_return;
-    }
-    for (const storage::Note& note : *notes) {
+    const std::vector<storage::Note> notes = co_await notes_.read(paths_max);
+    for (const storage::Note& note : notes) {
         const PathNotes notes_of = parse(note.value);
         entries_.try_emplace(note.name, Entry{notes_of, notes_of});
     }
@@ -96,16 +88,9 @@ Task<> TempoMemory::keep() {
     for (const auto& [name, entry] : entries_) {
         if (entry.now == entry.kept) continue;
         notes.push_back({name, text_of(entry.now)});
-        if (notes.size() == writes_max) break;
+        if (notes.size() == KeptNotes::writes_max) break;
     }
-    if (notes.empty()) co_return;
-    storage::Result<void> put;
-    co_await parts_.worker.run(
-        [&put, &notes, &store = parts_.store] { put = store.put_notes(kind, notes); });
-    if (!put) {
-        metrics::log::warn("tempo.keep_failed", {{"error", put.error().what}});
-        co_return;
-    }
+    if (!co_await notes_.write(notes)) co_return;
     for (const storage::Note& note : notes) {
         const auto found = entries_.find(note.name);
         if (found == entries_.end()) continue;

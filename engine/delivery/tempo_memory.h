@@ -4,30 +4,20 @@
 #include <map>
 #include <string>
 
+#include "engine/delivery/kept_notes.h"
 #include "engine/delivery/path.h"
-#include "engine/reactor/shards.h"
 #include "engine/reactor/task.h"
-
-namespace storage {
-class Store;
-}
 
 namespace engine {
 
 class SiteBudget;
-class Worker;
-
-struct TempoMemoryParts {
-    Worker& worker;  // the shard's storage worker
-    storage::Store& store;
-    ShardId shard;
-};
 
 class TempoMemory {
   public:
     static constexpr size_t paths_max = 20'000;  // more are learned anew after a restart
 
-    explicit TempoMemory(TempoMemoryParts parts) : parts_(parts) {}
+    /// The shard's storage worker.
+    TempoMemory(Worker& worker, storage::Store& store);
 
     /// Reads what was kept. A path asked for before begins without knowledge.
     Task<> load();
@@ -41,7 +31,7 @@ class TempoMemory {
     struct Entry {
         PathNotes now, kept;
     };
-    TempoMemoryParts parts_;
+    KeptNotes notes_;
     std::map<std::string, Entry> entries_;  // by "source site"
 };
 
