@@ -8,6 +8,14 @@
 namespace ingest::tables {
 
 namespace {
+template <auto Which>
+constexpr Setting timeout(std::string_view key, std::string_view fallback, std::string_view help) {
+    return {"timeouts",     key,
+            Type::duration, fallback,
+            Reload::live,   {.least = timeout_least, .most = timeout_most},
+            help,           [](T to, V v) { to.config.delivery.timeouts.*Which = v.duration; }};
+}
+
 constexpr std::string_view in_doubt_help =
     "When a content went out whole and nobody knows whether the host took it (its answer never "
     "came, or the daemon died before it had recorded it): \"retry\", \"hold\" until an operator "
@@ -16,6 +24,20 @@ constexpr std::string_view in_doubt_help =
 engine::WhenInDoubt when_in_doubt(std::string_view text) {
     if (text == "hold") return engine::WhenInDoubt::hold;
     return text == "retry" ? engine::WhenInDoubt::retry : engine::WhenInDoubt::assume_delivered;
+}
+
+template <storage::Class Of>
+Setting in_doubt(std::string_view key) {
+    return {"in_doubt",
+            key,
+            Type::text,
+            "\"retry\"",
+            Reload::live,
+            {.check = check_in_doubt},
+            in_doubt_help,
+            [](T to, V v) {
+                to.config.delivery.in_doubt[static_cast<size_t>(Of)] = when_in_doubt(v.text);
+            }};
 }
 
 const std::array table = {
@@ -93,71 +115,29 @@ const std::array table = {
                 if (auto rules = load_bounce_rules(v.texts))
                     to.config.delivery.bounce_rules = *rules;
             }},
-    Setting{"delivery",
-            "provider_files",
-            Type::texts,
-            "[]",
-            Reload::live,
-            {.check = check_path},
-            "Files of [[provider]], [[domain]] and [[automation]] entries; those of this file change "
-            "theirs key by key.",
-            [](T to, V v) { to.config.provider_files = std::move(v.texts); }},
-    Setting{"timeouts",
-            "connect",
-            Type::duration,
-            "\"30s\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until a connection stands.",
-            [](T to, V v) { to.config.delivery.timeouts.connect = v.duration; }},
-    Setting{"timeouts",
-            "banner",
-            Type::duration,
-            "\"5m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the whole greeting is here.",
-            [](T to, V v) { to.config.delivery.timeouts.banner = v.duration; }},
-    Setting{"timeouts",
-            "command",
-            Type::duration,
-            "\"5m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the whole reply to EHLO, MAIL, RCPT or RSET is here.",
-            [](T to, V v) { to.config.delivery.timeouts.command = v.duration; }},
-    Setting{"timeouts",
-            "tls",
-            Type::duration,
-            "\"1m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the reply to STARTTLS is here; then until the handshake is done.",
-            [](T to, V v) { to.config.delivery.timeouts.tls = v.duration; }},
-    Setting{"timeouts",
-            "data",
-            Type::duration,
-            "\"2m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the whole reply to DATA is here.",
-            [](T to, V v) { to.config.delivery.timeouts.data = v.duration; }},
-    Setting{"timeouts",
-            "body",
-            Type::duration,
-            "\"3m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the receiver has taken a block of content.",
-            [](T to, V v) { to.config.delivery.timeouts.body = v.duration; }},
-    Setting{"timeouts",
-            "final",
-            Type::duration,
-            "\"10m\"",
-            Reload::live,
-            {.least = timeout_least, .most = timeout_most},
-            "Until the whole reply to the content is here. A shorter one makes duplicates.",
-            [](T to, V v) { to.config.delivery.timeouts.final = v.duration; }},
+    Setting{
+        "delivery",
+        "provider_files",
+        Type::texts,
+        "[]",
+        Reload::live,
+        {.check = check_path},
+        "Files of [[provider]], [[domain]] and [[automation]] entries; those of this file change "
+        "theirs key by key.",
+        [](T to, V v) { to.config.provider_files = std::move(v.texts); }},
+    timeout<&engine::SmtpTimeouts::connect>("connect", "\"30s\"", "Until a connection stands."),
+    timeout<&engine::SmtpTimeouts::banner>("banner", "\"5m\"", "Until the whole greeting is here."),
+    timeout<&engine::SmtpTimeouts::command>(
+        "command", "\"5m\"", "Until the whole reply to EHLO, MAIL, RCPT or RSET is here."),
+    timeout<&engine::SmtpTimeouts::tls>(
+        "tls", "\"1m\"", "Until the reply to STARTTLS is here; then until the handshake is done."),
+    timeout<&engine::SmtpTimeouts::data>("data", "\"2m\"",
+                                         "Until the whole reply to DATA is here."),
+    timeout<&engine::SmtpTimeouts::body>("body", "\"3m\"",
+                                         "Until the receiver has taken a block of content."),
+    timeout<&engine::SmtpTimeouts::final>(
+        "final", "\"10m\"",
+        "Until the whole reply to the content is here. A shorter one makes duplicates."),
     Setting{"timeouts",
             "idle",
             Type::duration,
@@ -182,22 +162,8 @@ const std::array table = {
             {.least = second_ms, .most = 30 * day_ms},
             "Age at which a delivery that does not succeed is given up.",
             [](T to, V v) { to.config.delivery.expires = v.duration; }},
-    Setting{"in_doubt",
-            "transactional",
-            Type::text,
-            "\"retry\"",
-            Reload::live,
-            {.check = check_in_doubt},
-            in_doubt_help,
-            [](T to, V v) { to.config.delivery.in_doubt[0] = when_in_doubt(v.text); }},
-    Setting{"in_doubt",
-            "bulk",
-            Type::text,
-            "\"retry\"",
-            Reload::live,
-            {.check = check_in_doubt},
-            in_doubt_help,
-            [](T to, V v) { to.config.delivery.in_doubt[1] = when_in_doubt(v.text); }},
+    in_doubt<storage::Class::transactional>("transactional"),
+    in_doubt<storage::Class::bulk>("bulk"),
     Setting{"dsn",
             "delay_after",
             Type::duration,
