@@ -35,9 +35,10 @@ void describe_config(CLI::App& app, Words& words, Run& run) {
     auto* import_command =
         app.add_subcommand("import", "Turn another engine's configuration into ours");
     import_command
-        ->add_option("WHAT", words.import.what,
-                     "kumo-shaping: KumoMTA's traffic shaping in TOML; prints a file for [delivery] "
-                     "provider_files")
+        ->add_option(
+            "WHAT", words.import.what,
+            "kumo-shaping: KumoMTA's traffic shaping in TOML; prints a file for [delivery] "
+            "provider_files")
         ->check(CLI::IsMember({"kumo-shaping"}))
         ->required();
     import_command->add_option("FILE", words.import.file, "The file")->required();

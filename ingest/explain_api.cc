@@ -7,8 +7,8 @@
 #include "engine/message/address.h"
 #include "ingest/json_out.h"
 #include "ingest/order_json.h"
-#include "ingest/queues_api.h"
 #include "ingest/query_reader.h"
+#include "ingest/queues_api.h"
 #include "ingest/units.h"
 
 namespace ingest {
@@ -203,7 +203,7 @@ void append_route(std::string& out, const Explanation& said) {
 
 void append_sts(std::string& out, const engine::StsAnswer& sts) {
     JsonObject object(out);
-    object.text("mta_sts", sts.policy ? std::string(to_string(sts.policy->mode))
+    object.text("mta_sts", sts.policy         ? std::string(to_string(sts.policy->mode))
                            : sts.miss.empty() ? "none"
                                               : sts.miss);
     object.close();
@@ -227,8 +227,7 @@ Task<> get_explanation(HttpConnection& connection, const HttpRequest& request,
     QueryReader parameters(request);
     const std::string asked = parameters.text("domain");
     const auto address = engine::parse_address("postmaster@" + asked);
-    if (!address)
-        parameters.wrong("domain", asked.empty() ? "must be given" : "is no domain");
+    if (!address) parameters.wrong("domain", asked.empty() ? "must be given" : "is no domain");
     if (auto no = parameters.refusal()) co_return co_await connection.answer(std::move(*no));
 
     const std::string& domain = address->routing_domain;

@@ -30,20 +30,20 @@ std::string joined(const ordered_json& texts) {
 void print_route(const ordered_json& said) {
     const ordered_json& route = member_of(said, "route");
     if (route.contains("problem")) {
-        fmt::print("no route: {}{}\n", text_of(route, "problem"),
-                   route.value("permanent", false) ? " (such mail bounces)"
-                                                   : " (such mail is put off)");
+        fmt::print(
+            "no route: {}{}\n", text_of(route, "problem"),
+            route.value("permanent", false) ? " (such mail bounces)" : " (such mail is put off)");
         return;
     }
     fmt::print("site      {}\nprovider  {}{}\n", text_of(said, "site"), text_of(said, "provider"),
                said.contains("mx_suffix") ? ", by the suffix " + text_of(said, "mx_suffix")
                                           : ", as no [[provider]] has all of its hosts");
-    fmt::print("route     by {}{}{}\n", text_of(route, "by"),
-               route.value("dnssec", false) ? ", signed by DNSSEC" : "",
-               route.contains("seconds_left")
-                   ? fmt::format(", asked again in {}",
-                                 short_seconds(number_of(route, "seconds_left")))
-                   : "");
+    fmt::print(
+        "route     by {}{}{}\n", text_of(route, "by"),
+        route.value("dnssec", false) ? ", signed by DNSSEC" : "",
+        route.contains("seconds_left")
+            ? fmt::format(", asked again in {}", short_seconds(number_of(route, "seconds_left")))
+            : "");
     Table table;
     for (const ordered_json& host : member_of(route, "hosts")) {
         const std::string by = text_of(host, "tls_by"), unknown = text_of(host, "tls_unknown");
@@ -94,8 +94,8 @@ void print_stricter(const ordered_json& said) {
 void print_orders(const ordered_json& said) {
     for (const ordered_json& order : member_of(said, "orders")) {
         std::string of;
-        for (const char* name : {"tenant", "campaign", "domain", "class", "provider", "site",
-                                 "source"})
+        for (const char* name :
+             {"tenant", "campaign", "domain", "class", "provider", "site", "source"})
             if (order.contains(name)) of += fmt::format(" {} {}", name, text_of(order, name));
         fmt::print("order     {} {}:{}{}{}\n", text_of(order, "suspension"),
                    order.contains("route") ? "leads another way" : "holds",
@@ -120,26 +120,25 @@ void print_now(const ordered_json& said) {
     if (limit.empty()) {
         fmt::print("now       nothing holds it back\n");
     } else {
-        fmt::print("now       held back: {}{}{}{}\n", limit_words(limit),
-                   now.contains("limited_for_seconds")
-                       ? fmt::format(", for {} more",
-                                     short_seconds(number_of(now, "limited_for_seconds")))
-                       : ", until there is room",
-                   now.contains("limit_origin") ? " (" + text_of(now, "limit_origin") + ")" : "",
-                   now.contains("limit_reason") ? ": " + text_of(now, "limit_reason") : "");
+        fmt::print(
+            "now       held back: {}{}{}{}\n", limit_words(limit),
+            now.contains("limited_for_seconds")
+                ? fmt::format(", for {} more", short_seconds(number_of(now, "limited_for_seconds")))
+                : ", until there is room",
+            now.contains("limit_origin") ? " (" + text_of(now, "limit_origin") + ")" : "",
+            now.contains("limit_reason") ? ": " + text_of(now, "limit_reason") : "");
     }
     for (const ordered_json& path : member_of(now, "paths")) {
         const std::string source = text_of(path, "source");
-        fmt::print("source    {}: {} connections{}{}\n",
-                   source.empty() ? "(the system's choice)" : source,
-                   grouped(count_of(path, "connections")),
-                   path.contains("learned_rate")
-                       ? fmt::format(", its hosts take {}/s",
-                                     short_rate(number_of(path, "learned_rate")))
-                       : "",
-                   path.contains("learned_connections")
-                       ? fmt::format(", {} at a time", count_of(path, "learned_connections"))
-                       : "");
+        fmt::print(
+            "source    {}: {} connections{}{}\n", source.empty() ? "(the system's choice)" : source,
+            grouped(count_of(path, "connections")),
+            path.contains("learned_rate")
+                ? fmt::format(", its hosts take {}/s", short_rate(number_of(path, "learned_rate")))
+                : "",
+            path.contains("learned_connections")
+                ? fmt::format(", {} at a time", count_of(path, "learned_connections"))
+                : "");
     }
 }
 
@@ -147,8 +146,7 @@ void print_now(const ordered_json& said) {
 
 int explain(const ExplainOptions& options) {
     const std::string domain = options.domain.substr(options.domain.rfind('@') + 1);
-    const auto said =
-        ask(options.client.server, "/v1/explain?domain=" + percent_encoded(domain));
+    const auto said = ask(options.client.server, "/v1/explain?domain=" + percent_encoded(domain));
     if (!said) return failed("explain", said.error());
     if (options.client.output == Output::json) {
         fmt::print("{}\n", said->dump(-1, ' ', false, ordered_json::error_handler_t::replace));

@@ -74,15 +74,16 @@ const std::array table = {
             {},
             "Address for questions about them; default: postmaster at the node's name.",
             [](T to, V v) { to.config.contact = std::move(v.text); }},
-    Setting{"node",
-            "watch_config",
-            Type::flag,
-            "false",
-            Reload::live,
-            {},
-            "Reads the configuration anew by itself, as `sluice reload` does, when one of its files "
-            "has changed and nobody has written to it for a second.",
-            [](T to, V v) { to.config.watch = v.flag; }},
+    Setting{
+        "node",
+        "watch_config",
+        Type::flag,
+        "false",
+        Reload::live,
+        {},
+        "Reads the configuration anew by itself, as `sluice reload` does, when one of its files "
+        "has changed and nobody has written to it for a second.",
+        [](T to, V v) { to.config.watch = v.flag; }},
 
     Setting{"listen",
             "http",

@@ -74,7 +74,8 @@ constexpr auto left_out = std::to_array<std::pair<std::string_view, std::string_
     {"data_dot_timeout", is_timeout},
     {"enable_dane", "[delivery] dane is on, for all hosts, where the resolver is on this host"},
     {"enable_mta_sts", "[delivery] mta_sts is on, for all domains"},
-    {"enable_pipelining", "depth = \"lock_step\" is what turns it off; else hosts show what they take"},
+    {"enable_pipelining",
+     "depth = \"lock_step\" is what turns it off; else hosts show what they take"},
     {"consecutive_connection_failures_before_delay",
      "a host that cannot be reached is held from the first failure on, for 1 s, doubling to 60 s"},
     {"max_ready", "queues are bounded by [queue] memory"},
@@ -167,9 +168,10 @@ class Importer {
         const std::string label = label_of(name);
         out_.toml += '\n';
         for (const auto& [at, text] : others)
-            warn(*at, fmt::format("provider {} match = {}: what counts here is the ends of MX names, "
-                                  "with a dot in front",
-                                  name, text));
+            warn(*at,
+                 fmt::format("provider {} match = {}: what counts here is the ends of MX names, "
+                             "with a dot in front",
+                             name, text));
         if (suffixes.empty()) {
             warn(section, fmt::format("provider {}: it has no MXSuffix", name));
             return;
@@ -192,11 +194,13 @@ class Importer {
             return;
         }
         if (section["mx_rollup"].value_or(true)) {
-            note(fmt::format("There it holds for all domains with the MX of {}, here for it alone: "
-                             "make it a [[provider]] with the end",
-                             name));
-            note("of these hosts' names in mx_suffix if it is to hold for them (`sluice explain` "
-                 "shows them).");
+            note(
+                fmt::format("There it holds for all domains with the MX of {}, here for it alone: "
+                            "make it a [[provider]] with the end",
+                            name));
+            note(
+                "of these hosts' names in mx_suffix if it is to hold for them (`sluice explain` "
+                "shows them).");
         }
         ++out_.domains;
         line("[[domain]]");
@@ -204,9 +208,10 @@ class Importer {
         import_limits(section);
         if (const toml::array* rules = section["automation"].as_array()) {
             for (const toml::node& rule : *rules)
-                warn(rule, fmt::format("automation of [\"{}\"]: rules are for a [[provider]] or for "
-                                       "all hosts, not for one domain",
-                                       name));
+                warn(rule,
+                     fmt::format("automation of [\"{}\"]: rules are for a [[provider]] or for "
+                                 "all hosts, not for one domain",
+                                 name));
         }
     }
 
@@ -260,7 +265,8 @@ class Importer {
     }
     bool duration(std::string_view key, const std::string& text) {
         auto value = parse_shaping_duration(text);
-        if (value) value = std::clamp<milliseconds>(*value, milliseconds(100), std::chrono::hours(1));
+        if (value)
+            value = std::clamp<milliseconds>(*value, milliseconds(100), std::chrono::hours(1));
         // In [delivery] it is the timeout of all connections.
         const std::string_view where = prefix_.empty() ? "" : "   # in [timeouts]";
         if (value) line(fmt::format("{} = \"{}\"{}", key, format_duration(*value), where));
@@ -299,7 +305,8 @@ class Importer {
         if (!match) return refuse("it has no regex");
         std::string why;
         if (!engine::make_match(*match, &why))
-            return refuse(fmt::format("the expression {} is none of RE2 ({})", toml_text(*match), why));
+            return refuse(
+                fmt::format("the expression {} is none of RE2 ({})", toml_text(*match), why));
         const auto lasts = parse_shaping_duration(rule["duration"].value_or(std::string()));
         if (!lasts) return refuse("its duration cannot be read");
         std::vector<std::string> rest;
@@ -323,11 +330,13 @@ class Importer {
             }
         }
         if (action == "slow")
-            note("There it sets a limit; here the source goes half as fast, and further replies halve "
-                 "it again.");
+            note(
+                "There it sets a limit; here the source goes half as fast, and further replies "
+                "halve "
+                "it again.");
         line(fmt::format("action = \"{}\"", action));
-        const auto bounded = std::clamp<milliseconds>(*lasts, std::chrono::seconds(1),
-                                                      std::chrono::hours(24 * 30));
+        const auto bounded =
+            std::clamp<milliseconds>(*lasts, std::chrono::seconds(1), std::chrono::hours(24 * 30));
         line(fmt::format("duration = \"{}\"", format_duration(bounded)));
     }
 

@@ -12,8 +12,7 @@ bool same_way_out(const SourceSettings& a, const SourceSettings& b) {
     const auto ip = [](const SourceSettings& source) {
         return source.address ? source.address->ip() : std::string();
     };
-    return a.name == b.name && ip(a) == ip(b) && a.ehlo == b.ehlo &&
-           a.proxy == b.proxy;
+    return a.name == b.name && ip(a) == ip(b) && a.ehlo == b.ehlo && a.proxy == b.proxy;
 }
 
 bool same_log_in(const Credentials* a, const Credentials* b) {
@@ -61,8 +60,8 @@ void Site::send_home_all() {
     ready_.take_all();  // they go home as they die
 }
 
-/// Whether the connection that asks is one too many for a limit that was lowered. True is counted: it
-/// must end.
+/// Whether the connection that asks is one too many for a limit that was lowered. True is counted:
+/// it must end.
 bool Site::is_surplus(Path& path) {
     if (path.surplus == 0) return false;
     --path.surplus;

@@ -7,17 +7,28 @@ namespace engine {
 
 std::string_view to_string(Errc code) {
     switch (code) {
-        case Errc::timeout: return "timeout";
-        case Errc::closed: return "closed";
-        case Errc::reset: return "reset";
-        case Errc::refused: return "refused";
-        case Errc::unreachable: return "unreachable";
-        case Errc::protocol: return "protocol";
-        case Errc::cancelled: return "cancelled";
-        case Errc::busy: return "busy";
-        case Errc::dns: return "dns";
-        case Errc::storage: return "storage";
-        case Errc::system: return "system";
+        case Errc::timeout:
+            return "timeout";
+        case Errc::closed:
+            return "closed";
+        case Errc::reset:
+            return "reset";
+        case Errc::refused:
+            return "refused";
+        case Errc::unreachable:
+            return "unreachable";
+        case Errc::protocol:
+            return "protocol";
+        case Errc::cancelled:
+            return "cancelled";
+        case Errc::busy:
+            return "busy";
+        case Errc::dns:
+            return "dns";
+        case Errc::storage:
+            return "storage";
+        case Errc::system:
+            return "system";
     }
     return "unknown";
 }
@@ -26,22 +37,29 @@ namespace {
 Errc code_of(int os) {
     switch (os) {
         case ETIME:
-        case ETIMEDOUT: return Errc::timeout;
-        case ECANCELED: return Errc::cancelled;
+        case ETIMEDOUT:
+            return Errc::timeout;
+        case ECANCELED:
+            return Errc::cancelled;
         case EPIPE:
         case ECONNABORTED:
-        case ECONNRESET: return Errc::reset;
-        case ECONNREFUSED: return Errc::refused;
+        case ECONNRESET:
+            return Errc::reset;
+        case ECONNREFUSED:
+            return Errc::refused;
         case EHOSTUNREACH:
         case ENETUNREACH:
         case EADDRNOTAVAIL:
         case EACCES:
-        case EPERM: return Errc::unreachable;
+        case EPERM:
+            return Errc::unreachable;
         case EMFILE:
         case ENFILE:
         case ENOBUFS:
-        case ENOMEM: return Errc::busy;
-        default: return Errc::system;
+        case ENOMEM:
+            return Errc::busy;
+        default:
+            return Errc::system;
     }
 }
 }  // namespace
