@@ -150,6 +150,7 @@ std::vector<std::string> repeated(const std::string& part) {
 struct ScriptMail {
     Mail mail;
     bool late = false;  // there only once the session waits
+    std::shared_ptr<HostTraits> shown{};  // another connection shows "chunk" when it is taken
 };
 
 /// The mails of M lines that follow each other.
@@ -160,6 +161,8 @@ class ScriptSource : public MailSource {
     std::optional<Mail> take() override {
         if (!ready()) return std::nullopt;
         Mail mail = std::move(mails_.front().mail);
+        if (const auto& traits = mails_.front().shown)
+            traits->skips_refused_chunk = HostTraits::Shown::yes;
         mails_.pop_front();
         return mail;
     }
@@ -329,7 +332,8 @@ class Player {
         mails_.clear();
         for (const ScriptLine* line = &call;; line = &lines_[at_++]) {
             mails_.push_back(parse_mail(line->text));
-            mails.push_back({mails_.back(), line->text.contains(" late")});
+            mails.push_back({mails_.back(), line->text.contains(" late"),
+                             line->text.contains(" chunk_shown") ? known_.traits : nullptr});
             if (at_ == lines_.size() || lines_[at_].kind != 'M') return mails;
         }
     }

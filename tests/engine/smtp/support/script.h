@@ -14,6 +14,7 @@
 //   A: user=u password=p mechanisms=PLAIN,LOGIN    log_in(); its lines follow
 //   E: logged_in / E: auth deferred 535 5.7.8 ehlo  what log_in() must say
 //                          late: there only when the session has nothing else to do and waits
+//                          chunk_shown: as it is taken, another connection shows chunk=yes (X:)
 //                          notify=N orcpt=rfc822;x envid=x ret=full|headers require_tls
 //                          utf8_headers
 //   X: depth=next          before the greeting: what this connection may do and what is known of
