@@ -15,6 +15,7 @@ class TcpStream final : public Stream {
     ~TcpStream() override;
 
     Task<Result<std::string_view>> read() override;
+    void let_go() override { give_back(); }
     Task<Result<void>> write(std::span<const std::string_view> chunks) override;
     void expires_at(Instant deadline) override { deadline_ = deadline; }
     void close() override;

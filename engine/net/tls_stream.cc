@@ -144,6 +144,12 @@ Task<Result<std::string_view>> TlsStream::read() {
     }
 }
 
+void TlsStream::let_go() {
+    plain_.clear();
+    if (plain_.capacity() > plain_kept) plain_.shrink_to_fit();
+    if (!connection_.input_left()) below_.let_go();
+}
+
 Task<Result<void>> TlsStream::write(std::span<const std::string_view> chunks) {
     CHECK(!writing_, "two tasks write to one stream");
     Records records(chunks);

@@ -40,6 +40,7 @@ class TlsStream final : public Stream {
     Task<> say_goodbye();
 
     Task<Result<std::string_view>> read() override;
+    void let_go() override;
     Task<Result<void>> write(std::span<const std::string_view> chunks) override;
     void expires_at(Instant deadline) override { below_.expires_at(deadline); }
     void close() override { below_.close(); }

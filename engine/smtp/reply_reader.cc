@@ -82,7 +82,11 @@ Task<Result<Reply>> ReplyReader::next(Instant deadline) {
         }
         reply.code = line->code;
         add_line(reply, line->text, lines == 0);
-        if (line->last) co_return reply;
+        if (line->last) {
+            // A connection at rest would keep a receive buffer of 4 KiB for a reply of 20 octets.
+            if (!has_more()) stream_.let_go();
+            co_return reply;
+        }
         bytes += raw.length;
     }
     co_return failure(Errc::protocol, "the host sent a reply of more than " +
