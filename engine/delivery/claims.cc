@@ -57,12 +57,16 @@ bool Claims::gives_way(const Guest& guest, Share::Between between) {
     return false;
 }
 
-void Claims::add_idle(Guest& guest) {
-    for (Share* share : shares_) share->add_idle(guest);
+Claims::Units Claims::add_idle(Guest& guest) {
+    Units listed = 0;
+    for (size_t i = 0; i < shares_.size(); ++i)
+        if (shares_[i]->add_idle(guest)) listed |= bit(i);
+    return listed;
 }
 
-void Claims::remove_idle(Guest& guest) {
-    for (Share* share : shares_) share->remove_idle(guest);
+void Claims::remove_idle(Guest& guest, Units listed) {
+    for (size_t i = 0; i < shares_.size(); ++i)
+        if ((listed & bit(i)) != 0) shares_[i]->remove_idle(guest);
 }
 
 bool Claims::take_message(Instant now, size_t wanted) {

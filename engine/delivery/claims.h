@@ -16,7 +16,7 @@ class Shares;
 
 class Claims {
   public:
-    using Units = uint8_t;  // of which shares a connection has a unit
+    using Units = uint8_t;  // of which shares a connection has a unit, or knows that it is idle
 
     Claims(Shares& shares, const std::string& provider, const std::string& source,
            const std::string& pool);
@@ -31,8 +31,9 @@ class Claims {
     /// As far as it is known: a time that has passed when something else is waited for.
     Instant next_connection(Instant now);
     bool gives_way(const Guest& guest, Share::Between between);
-    void add_idle(Guest& guest);
-    void remove_idle(Guest& guest);
+    /// What comes back is for the end of its idleness.
+    Units add_idle(Guest& guest);
+    void remove_idle(Guest& guest, Units listed);
 
     // Messages; `wanted`: how many could begin soon. What is had of some totals, while another one
     // does not let the message begin, is kept for the next try.

@@ -6,11 +6,8 @@
 
 namespace engine {
 
-ConnectionTap::ConnectionTap(TraceDesk& desk, TracedConnection connection,
-                             const ReadyQueue& waiting)
-    : desk_(desk),
-      connection_(std::make_shared<const TracedConnection>(std::move(connection))),
-      waiting_(waiting) {}
+ConnectionTap::ConnectionTap(TraceDesk& desk, Describe describe, const ReadyQueue& waiting)
+    : desk_(desk), describe_(std::move(describe)), waiting_(waiting) {}
 
 void ConnectionTap::has_carried(const std::vector<Loan>& loans) {
     if (!loans.empty()) last_ = loans.front().terms().queue;
@@ -30,6 +27,7 @@ bool ConnectionTap::is_of(const TraceFilter& filter) const {
 }
 
 void ConnectionTap::keep(TraceLine::Who who, std::string_view text) {
+    if (!connection_) connection_ = std::make_shared<const TracedConnection>(describe_());
     desk_.keep(connection_, who, text, [this](const TraceFilter& filter) { return is_of(filter); });
 }
 

@@ -1,7 +1,7 @@
 // ConnectionTap: listens on one connection for the desk, and knows whose mail it carries.
 #pragma once
 
-#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,10 +16,12 @@ class ConnectionTap final : public DialogueTap {
   public:
     static constexpr size_t content_shown_max = 64 << 10;  // octets of a mail
 
-    /// `waiting`: what the connection is opened for.
-    ConnectionTap(TraceDesk& desk, TracedConnection connection, const ReadyQueue& waiting);
+    /// `describe` says which connection it is, as soon as a line of it is kept: hardly ever, and a
+    /// description has 300 octets. `waiting`: what the connection is opened for.
+    using Describe = std::move_only_function<TracedConnection()>;
+    ConnectionTap(TraceDesk& desk, Describe describe, const ReadyQueue& waiting);
 
-    using InHand = std::deque<std::vector<Loan>>;
+    using InHand = std::vector<std::vector<Loan>>;  // the oldest in front
     /// From now on it carries these; null: it carries nothing any more.
     void carries(const InHand* in_hand) { in_hand_ = in_hand; }
     /// What follows, until the next mail, is still about these: RSET, QUIT.
@@ -38,7 +40,8 @@ class ConnectionTap final : public DialogueTap {
     void end_content();
 
     TraceDesk& desk_;
-    std::shared_ptr<const TracedConnection> connection_;
+    Describe describe_;
+    std::shared_ptr<const TracedConnection> connection_;  // null: nothing was kept of it yet
     const ReadyQueue& waiting_;
     const InHand* in_hand_ = nullptr;
     std::shared_ptr<const storage::QueueInfo> last_;  // of the mail before

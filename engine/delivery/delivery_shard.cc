@@ -71,6 +71,19 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
              *this, orders_, with_sts_policies(), tls_reports_, parts_.post.self(),
              parts_.post.count(), settings_, parts_.content_memory, parts_.metrics}),
       letters_({parts_.reactor, parts_.signers, parts_.keyring, parts_.metrics}),
+      site_parts_{.reactor = parts_.reactor,
+                  .resolver = resolver_,
+                  .returns = *this,
+                  .letters = letters_,
+                  .hosts = hosts_,
+                  .orders = orders_,
+                  .shares = shares_,
+                  .settings = settings_,
+                  .metrics = parts_.metrics,
+                  .stages = StageMetrics(parts_.metrics),
+                  .tls = {parts_.tls, tls_sessions_, parts_.signers},
+                  .in_doubt = parts_.in_doubt,
+                  .traces = traces_},
       returns_(parts_.post.count()),
       ticks_(parts_.reactor) {
     feed_.note(parts_.store.last_event());
@@ -142,13 +155,8 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
                       changed ? demand_of(*lending.tls, policy(), request) : *lending.tls,
                       pool.name};
     std::unique_ptr<Site>& site = sites_[key];
-    if (!site) {
-        site = std::make_unique<Site>(SiteParts{parts_.reactor, resolver_, *this, letters_, hosts_,
-                                                orders_, shares_, settings_, parts_.metrics,
-                                                TlsParts{parts_.tls, tls_sessions_, parts_.signers},
-                                                parts_.in_doubt, traces_},
-                                      policy(), key.tls, pool, budget_of(key.site));
-    }
+    if (!site)
+        site = std::make_unique<Site>(site_parts_, policy(), key.tls, pool, budget_of(key.site));
     return *site;
 }
 

@@ -73,7 +73,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     }
     ShardIntake& intake() { return intake_; }
     Orders& orders() { return orders_; }
-    /// Puts other settings in force. Mail in a transaction finishes; what is not begun goes by them.
+    /// Puts other settings in force. Mail in a transaction finishes; what is not begun goes by
+    /// them.
     void use(std::shared_ptr<const Settings> next);
     ShardFeed& feed() { return feed_; }
     TraceDesk& traces() { return traces_; }
@@ -156,6 +157,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Orders orders_;
     Home home_;
     Letters letters_;
+    SiteParts site_parts_;
     std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn
     bool returns_flush_ = false;
     bool draining_ = false;

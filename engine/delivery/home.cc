@@ -352,7 +352,10 @@ Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
         slot = std::make_unique<Link>();
         slot->id = ++last_link_;
         slot->site = policy.site;
-        slot->tls = std::make_shared<const TlsDemand>(key.tls);
+        // Nearly all mail demands the same: one copy of it (160 octets) for the links in a row.
+        if (!last_demand_ || *last_demand_ != key.tls)
+            last_demand_ = std::make_shared<const TlsDemand>(key.tls);
+        slot->tls = last_demand_;
         links_by_id_[slot->id] = slot.get();
     }
     slot->credit = credit_for(policy.limits, parts_.settings->sources.size());

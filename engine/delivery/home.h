@@ -5,6 +5,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -187,9 +188,10 @@ class Home {
         std::shared_ptr<const Route> route;
         LendingOrder<Queue*> order;  // of those with something due; their heads may be on disk
         // Whose turn it is, and whose heads are on disk: to be read, being read, read.
-        std::deque<Queue*> unread;
+        // Most links have none at most times; a deque would keep 576 octets all the same.
+        std::list<Queue*> unread;
         size_t fetching = 0;
-        std::deque<Queue*> fetched;
+        std::list<Queue*> fetched;
         bool lendable = false;  // stands in lendable_
     };
     struct Domain {
@@ -302,6 +304,7 @@ class Home {
     std::map<LinkKey, std::unique_ptr<Link>> links_;
     std::unordered_map<uint64_t, Link*> links_by_id_;
     uint64_t last_link_ = 0;
+    std::shared_ptr<const TlsDemand> last_demand_;  // of the link that was made last
     std::deque<Link*> lendable_;
     std::unordered_set<storage::DeliveryId>
         lent_;                         // lent or being committed: a refill leaves these rows alone

@@ -9,11 +9,13 @@ HostMemory::Entry& HostMemory::entry(const std::string& key) {
         return found->second;
     }
     if (hosts_.size() >= hosts_max) {
-        hosts_.erase(order_.back());
+        hosts_.erase(hosts_.find(*order_.back()));
         order_.pop_back();
     }
-    order_.push_front(key);
-    return hosts_.emplace(key, Entry{nullptr, {}, order_.begin()}).first->second;
+    const auto made = hosts_.emplace(key, Entry{}).first;
+    order_.push_front(&made->first);
+    made->second.place = order_.begin();
+    return made->second;
 }
 
 std::shared_ptr<HostTraits> HostMemory::of(const std::string& host, uint16_t port) {

@@ -38,13 +38,13 @@ class HostMemory {
     struct Entry {
         std::shared_ptr<HostTraits> traits;
         HostTraits told;  // by changes() or to recall()
-        std::list<std::string>::iterator place;
+        std::list<const std::string*>::iterator place;
     };
     Entry& entry(const std::string& key);
 
     Clock& clock_;
     std::unordered_map<std::string, Entry> hosts_;
-    std::list<std::string> order_;  // the last one asked for in front
+    std::list<const std::string*> order_;  // their keys, the last one asked for in front
 };
 
 }  // namespace engine

@@ -29,11 +29,29 @@ std::optional<LimitKey> parse_limit_key(std::string_view name) {
     return static_cast<LimitKey>(found - names.begin());
 }
 
+const std::string& SharedOrigins::of(LimitKey key) const {
+    static const std::string by_default;
+    return origins_ ? (*origins_)[static_cast<size_t>(key)] : by_default;
+}
+
+void SharedOrigins::set(LimitKey key, const std::string& origin) {
+    if (of(key) == origin) return;
+    LimitOrigins changed = origins_ ? *origins_ : LimitOrigins{};
+    changed[static_cast<size_t>(key)] = origin;
+    origins_ = std::make_shared<const LimitOrigins>(std::move(changed));
+}
+
+bool SharedOrigins::operator==(const SharedOrigins& other) const {
+    if (origins_ == other.origins_) return true;
+    static const LimitOrigins by_default;
+    return (origins_ ? *origins_ : by_default) == (other.origins_ ? *other.origins_ : by_default);
+}
+
 void LimitLayer::lie_on(Limits& below) const {
     const auto take = [&](LimitKey key, const auto& mine, auto& its) {
         if (!mine) return;
         its = *mine;
-        below.origins[static_cast<size_t>(key)] = origins[static_cast<size_t>(key)];
+        below.origins.set(key, origins[static_cast<size_t>(key)]);
     };
     take(LimitKey::connections, connections, below.connections);
     take(LimitKey::connection_rate, connection_rate_per_second, below.connection_rate_per_second);
@@ -47,8 +65,7 @@ void LimitLayer::lie_on(Limits& below) const {
     if (!dialogue) return;
     below.depth = dialogue->depth;
     below.next = dialogue->next;
-    const auto key = static_cast<size_t>(LimitKey::depth);
-    below.origins[key] = origins[key];
+    below.origins.set(LimitKey::depth, origins[static_cast<size_t>(LimitKey::depth)]);
 }
 
 void LimitLayer::tighten(Limits& limits) const {
@@ -57,7 +74,7 @@ void LimitLayer::tighten(Limits& limits) const {
         if (!mine || *mine == Value{}) return;  // no limit
         if (its != Value{} && its <= *mine) return;
         its = *mine;
-        limits.origins[static_cast<size_t>(key)] = origins[static_cast<size_t>(key)];
+        limits.origins.set(key, origins[static_cast<size_t>(key)]);
     };
     take(LimitKey::connections, connections, limits.connections);
     take(LimitKey::connection_rate, connection_rate_per_second, limits.connection_rate_per_second);

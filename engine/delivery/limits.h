@@ -4,9 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/smtp/depth.h"
 
@@ -38,6 +40,21 @@ std::optional<LimitKey> parse_limit_key(std::string_view name);
 /// Where each value was set, "sluice.toml:12"; empty: it is a default.
 using LimitOrigins = std::array<std::string, limit_key_count>;
 
+/// Those of a path's limits: shared by all that have the same, since hardly any has its own (each
+/// copy would be 288 octets, three times a site).
+class SharedOrigins {
+  public:
+    SharedOrigins() = default;
+    SharedOrigins(LimitOrigins origins)
+        : origins_(std::make_shared<const LimitOrigins>(std::move(origins))) {}
+    const std::string& of(LimitKey key) const;
+    void set(LimitKey key, const std::string& origin);
+    bool operator==(const SharedOrigins& other) const;
+
+  private:
+    std::shared_ptr<const LimitOrigins> origins_;  // null: all are defaults
+};
+
 /// Limits of a path, and how its site is spoken to; 0 means: none.
 struct Limits {
     uint32_t connections = 20;
@@ -50,10 +67,10 @@ struct Limits {
     Depth depth = Depth::next;  // of the dialogue, at most
     SessionPlan::Open next = SessionPlan::Open::after_probe;
     uint32_t window = 8;  // messages in flight on a connection at Depth::messages
-    LimitOrigins origins{};
+    SharedOrigins origins{};
     bool operator==(const Limits&) const = default;
 
-    const std::string& origin(LimitKey key) const { return origins[static_cast<size_t>(key)]; }
+    const std::string& origin(LimitKey key) const { return origins.of(key); }
 };
 
 /// What one section sets of them. Layers lie on each other key by key: [delivery], then

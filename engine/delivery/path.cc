@@ -36,7 +36,7 @@ Instant Path::next_message(const Limits& limits) const {
 void Path::begin_message(const Limits& limits, Instant now) {
     const Instant moment = next_message(limits);
     last_message = now - moment < late_max ? moment : now;
-    served += 1 / from.weight;
+    served += 1 / from->weight;
 }
 
 size_t Path::connections_max(const Limits& limits, Instant now) const {

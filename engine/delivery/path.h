@@ -4,8 +4,10 @@
 #pragma once
 
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/delivery/automation.h"
 #include "engine/delivery/limits.h"
@@ -32,14 +34,20 @@ struct PathNotes {
 };
 
 struct Path {
-    Path(SourceId id, const SourceSettings& settings, const PathNotes& notes, Instant now)
-        : source(id), from(settings), tempo(notes.tempo, now), warmup(notes.sent) {}
+    Path(SourceId id, std::shared_ptr<const SourceSettings> settings, const PathNotes& notes,
+         Instant now)
+        : source(id),
+          noted(notes != PathNotes{}),
+          from(std::move(settings)),
+          tempo(notes.tempo, now),
+          warmup(notes.sent) {}
 
-    SourceId source;      // in the settings in force
-    SourceSettings from;  // as they have it
-    size_t live = 0;      // connections, from the dial to the close
-    size_t open = 0;      // of these: greeted
-    size_t surplus = 0;   // of these: above a limit that was lowered; they end after what they have
+    SourceId source;                             // in the settings in force
+    bool noted;                                  // TempoMemory knows something of it
+    std::shared_ptr<const SourceSettings> from;  // as they have it; a copy would be 944 octets
+    size_t live = 0;                             // connections, from the dial to the close
+    size_t open = 0;                             // of these: greeted
+    size_t surplus = 0;  // of these: above a limit that was lowered; they end after what they have
     Instant last_message{}, last_connection{};
     Tempo tempo;
     Automation automation;
@@ -55,7 +63,7 @@ struct Path {
     /// A longer rest that is there already stays.
     void rest(std::string_view limit, Instant until, std::string reason, std::string origin);
     PathNotes notes() const {
-        return {tempo.learned(), from.warmup ? warmup.sent() : Warmup::Sent{}};
+        return {tempo.learned(), from->warmup ? warmup.sent() : Warmup::Sent{}};
     }
 
     /// The earliest time of the next message.

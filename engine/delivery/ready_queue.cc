@@ -169,6 +169,12 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
     return taken;
 }
 
+void ReadyQueue::forget_turns() {
+    CHECK(flows_.empty(), "turns are forgotten while somebody waits for one");
+    sides_ = {};
+    flows_.rehash(0);
+}
+
 std::deque<Loan> ReadyQueue::take_all() {
     std::deque<Loan> all;
     while (auto loan = pop()) all.push_back(std::move(*loan));

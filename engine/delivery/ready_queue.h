@@ -46,6 +46,10 @@ class ReadyQueue {
     /// Whether something of such a queue waits.
     bool has(const std::function<bool(const storage::QueueInfo&)>& judge) const;
 
+    /// Nothing waits, and has not for a moment: who owed a turn to others owes nothing any more
+    /// (0.8 KiB of a site at rest).
+    void forget_turns();
+
     size_t size() const { return sizes_[0] + sizes_[1]; }  // that may be popped
     bool empty() const { return size() == 0; }
 

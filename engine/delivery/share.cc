@@ -88,10 +88,12 @@ bool Share::gives_way(const Guest& guest, Between between) {
     return true;
 }
 
-void Share::add_idle(Guest& guest) {
+bool Share::add_idle(Guest& guest) {
+    if (limits_.connections == 0) return false;
     const auto [idle, is_new] = idle_of_.try_emplace(&guest);
     if (is_new) idle->second.place = idle_.insert(idle_.end(), &guest);
     ++idle->second.connections;
+    return true;
 }
 
 void Share::remove_idle(Guest& guest) {

@@ -69,7 +69,8 @@ class Share {
     /// Whether a connection should end now for the sake of others: an idle one for whoever waits, a
     /// busy one for who has none, or for another shard. True is a promise to end.
     bool gives_way(const Guest& guest, Between between);
-    void add_idle(Guest& guest);
+    /// False: it is not in the list, since without a limit nobody ever waits (77 octets a guest).
+    bool add_idle(Guest& guest);
     void remove_idle(Guest& guest);
     const UnitShare& units() const { return units_; }
 

@@ -30,9 +30,17 @@ std::array<metrics::Counter*, 4> by_depth(metrics::Registry& metrics) {
 
 }  // namespace
 
-Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
+StageMetrics::StageMetrics(metrics::Registry& metrics)
+    : connect(metrics.histogram(catalog::smtp_stage_duration, {"connect"})),
+      greet(metrics.histogram(catalog::smtp_stage_duration, {"ehlo"})),
+      envelope(metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
+      content(metrics.histogram(catalog::smtp_stage_duration, {"body"})),
+      window_depth(metrics.histogram(catalog::window_depth)),
+      transactions(by_depth(metrics)) {}
+
+Site::Site(const SiteParts& parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
            std::shared_ptr<SiteBudget> budget)
-    : parts_(std::move(parts)),
+    : parts_(parts),
       policy_(std::move(policy)),
       pool_(pool.name),
       budget_(std::move(budget)),
@@ -48,18 +56,12 @@ Site::Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& poo
       idle_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "idle"})),
       opened_(parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "ok"})),
       open_failed_(
-          parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "failed"})),
-      connect_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"connect"})),
-      greet_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"ehlo"})),
-      envelope_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"mail"})),
-      content_seconds_(parts_.metrics.histogram(catalog::smtp_stage_duration, {"body"})),
-      window_depth_(parts_.metrics.histogram(catalog::window_depth)),
-      transactions_(by_depth(parts_.metrics)) {
+          parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "failed"})) {
     for (const SourceId source : pool.sources) {
         Path& path = budget_->path(source, parts_.reactor.now());
         ways_.push_back({&path, policy_.limits,
-                         Claims(parts_.shares, policy_.provider, path.from.name, pool_)});
-        path.from.limits.tighten(ways_.back().limits);
+                         Claims(parts_.shares, policy_.provider, path.from->name, pool_)});
+        path.from->limits.tighten(ways_.back().limits);
         rest_if_full(*ways_.back().path);
     }
     budget_->join(*this);
@@ -103,7 +105,7 @@ Site::Way* Site::way_for_connection(Instant now) {
     Way* best = nullptr;
     const auto load = [](const Way& way) {
         const double connections = static_cast<double>(way.path->live + 1);
-        return std::pair(connections / way.path->from.weight, way.path->served);
+        return std::pair(connections / way.path->from->weight, way.path->served);
     };
     for (Way& way : ways_) {
         if (!may_try(way, now)) continue;
@@ -194,10 +196,11 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, Connection& connecti
     CHECK(outcome.verdicts.size() == loans.size(),
           "a transaction gave not one verdict per recipient");
     if (outcome.in_flight > 0) {
-        window_depth_.observe(outcome.in_flight);
-        transactions_.at(static_cast<size_t>(outcome.depth))->add();
-        envelope_seconds_.observe(seconds(outcome.envelope));
-        if (outcome.content.count() > 0) content_seconds_.observe(seconds(outcome.content));
+        const StageMetrics& stages = parts_.stages;
+        stages.window_depth.observe(outcome.in_flight);
+        stages.transactions.at(static_cast<size_t>(outcome.depth))->add();
+        stages.envelope.observe(seconds(outcome.envelope));
+        if (outcome.content.count() > 0) stages.content.observe(seconds(outcome.content));
     }
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(outcome.whole);
     heed(outcome.verdicts, parts_.reactor.now() - outcome.whole, connection);
@@ -225,7 +228,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, Connection& connecti
                      .ip = connection.ip,
                      .site = policy_.site,
                      .provider = policy_.provider,
-                     .source = connection.way->path->from.name,
+                     .source = connection.way->path->from->name,
                      .tls = connection.tls,
                      .session = connection.tls_session,
                      .started = parts_.reactor.wall() - took,
@@ -261,7 +264,7 @@ void Site::heed(const std::vector<Verdict>& verdicts, Instant began, Connection&
     const auto hold = std::chrono::ceil<std::chrono::milliseconds>(path.tempo.hold_until() - now);
     metrics::log::info("site.throttled",
                        {{"site", policy_.site},
-                        {"source", path.from.name},
+                        {"source", path.from->name},
                         {"mx", connection.mx},
                         {"code", complaint->reply.code},
                         {"reply", complaint->reply.text},
@@ -291,7 +294,7 @@ std::optional<Binding> Site::binding() const {
     std::optional<Binding> first;
     for (const Way& way : ways_) {
         std::optional<Binding> held;
-        if (parts_.orders.suspensions().source_held(way.path->from.name))
+        if (parts_.orders.suspensions().source_held(way.path->from->name))
             held = {"suspended", Instant::max(), {}, "the source is suspended"};
         else if (now < way.hold_until && !rests(*way.path))
             held = {"unreachable", way.hold_until, {}, way.why};
@@ -311,6 +314,7 @@ bool Site::stopped(const Loan& loan, WallTime now) const {
 void Site::send_home_stopped() {
     const WallTime now = parts_.reactor.wall();
     ready_.take_if([&](const Loan& loan) { return stopped(loan, now); });
+    if (idle_ == live_ && ready_.empty() && ready_.held() == 0) ready_.forget_turns();
 }
 
 void Site::drain() {

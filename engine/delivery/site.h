@@ -37,6 +37,7 @@ class TraceDesk;
 class Worker;
 struct Mail;
 struct Outcome;
+struct TracedConnection;
 
 /// What all connections of a shard need for TLS.
 struct TlsParts {
@@ -45,6 +46,18 @@ struct TlsParts {
     Worker& worker;  // for the arithmetic of handshakes; keeps no order
 };
 
+/// What all sites of a shard count together: found once, not for each of them.
+struct StageMetrics {
+    explicit StageMetrics(metrics::Registry& metrics);
+    metrics::Histogram& connect;
+    metrics::Histogram& greet;
+    metrics::Histogram& envelope;
+    metrics::Histogram& content;
+    metrics::Histogram& window_depth;
+    std::array<metrics::Counter*, 4> transactions;  // by Depth
+};
+
+/// One for all sites of a shard; it outlives them.
 struct SiteParts {
     Reactor& reactor;
     Resolver& resolver;
@@ -55,6 +68,7 @@ struct SiteParts {
     Shares& shares;
     const SettingsInForce& settings;
     metrics::Registry& metrics;
+    StageMetrics stages;
     TlsParts tls;
     storage::InDoubtJournal& in_doubt;
     TraceDesk& traces;
@@ -74,7 +88,7 @@ class Site final : Guest {
     static constexpr size_t without_tls_max = 64;  // hosts whose TLS has failed lately
 
     /// `budget`: shared with the Sites of the same hosts whose mail has another demand or pool.
-    Site(SiteParts parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
+    Site(const SiteParts& parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
          std::shared_ptr<SiteBudget> budget);
     ~Site() override;
 
@@ -83,8 +97,8 @@ class Site final : Guest {
               std::vector<Loan> loans);
 
     // When a reload has put other settings in force (site_reload.cc), for each Site in this order.
-    /// What its mail would find now: other limits at most, or another site, provider, demand, log-in
-    /// or pool, which this Site is not for.
+    /// What its mail would find now: other limits at most, or another site, provider, demand,
+    /// log-in or pool, which this Site is not for.
     std::optional<SitePolicy> policy_now() const;
     /// Goes by these limits from now on, over connections that are open, too.
     void use_limits(Limits limits);
@@ -155,12 +169,14 @@ class Site final : Guest {
     void fill_when_possible(Instant now);
     Task<> connection(std::shared_ptr<const Route> route, Way* way);
     Task<> run_connection(std::shared_ptr<const Route> route, Way* way);
+    Task<std::unique_ptr<Connection>> open_connection(std::shared_ptr<const Route> route, Way* way);
     Task<Opened> open(std::shared_ptr<const Route> route, Way* way);
     Task<std::expected<TlsDemand, Verdict>> demand_at(std::shared_ptr<const Route> route,
                                                       MxHost host);
     Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
     Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
     ObservedTls session_of(const TlsDemand& demand) const;
+    TracedConnection described(const Connection& connection) const;
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
     Task<bool> work_before(Connection& connection, Instant deadline);
@@ -191,7 +207,7 @@ class Site final : Guest {
     Task<> admit(std::string tenant);
     std::optional<Binding> holds_tenants() const;
 
-    SiteParts parts_;
+    const SiteParts& parts_;
     SitePolicy policy_;
     std::string pool_;
     std::shared_ptr<SiteBudget> budget_;
@@ -217,12 +233,6 @@ class Site final : Guest {
     metrics::Gauge& idle_gauge_;
     metrics::Counter& opened_;
     metrics::Counter& open_failed_;
-    metrics::Histogram& connect_seconds_;
-    metrics::Histogram& greet_seconds_;
-    metrics::Histogram& envelope_seconds_;
-    metrics::Histogram& content_seconds_;
-    metrics::Histogram& window_depth_;
-    std::array<metrics::Counter*, 4> transactions_;  // by Depth
 };
 
 }  // namespace engine

@@ -6,11 +6,23 @@
 
 namespace engine {
 
+namespace {
+
+/// A part of the snapshot, which lives as long as it.
+std::shared_ptr<const SourceSettings> source_in_force(const SettingsInForce& settings,
+                                                      SourceId source) {
+    const std::shared_ptr<const Settings> snapshot = settings.snapshot();
+    return {snapshot, &snapshot->sources.at(source)};
+}
+
+}  // namespace
+
 Path& SiteBudget::path(SourceId source, Instant now) {
     for (const auto& known : paths_)
         if (known->source == source) return *known;
-    const SourceSettings& from = settings_->sources.at(source);
-    auto made = std::make_unique<Path>(source, from, known_(from), now);
+    auto from = source_in_force(settings_, source);
+    const PathNotes notes = known_(*from);
+    auto made = std::make_unique<Path>(source, std::move(from), notes, now);
     // It begins level with the others, or all would go over the newcomer until it is.
     for (const auto& other : paths_) made->served = std::max(made->served, other->served);
     return *paths_.emplace_back(std::move(made));
@@ -19,13 +31,14 @@ Path& SiteBudget::path(SourceId source, Instant now) {
 void SiteBudget::use_settings() {
     for (const auto& path : paths_) {
         const auto& sources = settings_->sources;
-        const auto found = std::ranges::find(sources, path->from.name, &SourceSettings::name);
+        const auto found = std::ranges::find(sources, path->from->name, &SourceSettings::name);
         if (found == sources.end()) {
-            path->source = no_source;  // its connections end; what is counted of them goes with them
+            path->source =
+                no_source;  // its connections end; what is counted of them goes with them
             continue;
         }
         path->source = static_cast<SourceId>(found - sources.begin());
-        path->from = *found;
+        path->from = source_in_force(settings_, path->source);
     }
 }
 

@@ -99,14 +99,14 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route, Way* way) {
             hopeless &= is_final(last.error().verdict);
             continue;
         }
-        if (const auto& from = way->path->from.address; from) {
+        if (const auto& from = way->path->from->address; from) {
             std::erase_if(*endpoints, [&](const Endpoint& endpoint) {
                 return endpoint.address.family() != from->family();
             });
             if (endpoints->empty()) {
                 hopeless = false;  // another source may reach it
                 last = std::unexpected(
-                    out_of_family(way->path->from, host.name, parts_.reactor.wall()));
+                    out_of_family(*way->path->from, host.name, parts_.reactor.wall()));
             }
         }
         for (const Endpoint& endpoint : *endpoints) {
@@ -189,6 +189,15 @@ void Site::count_handshake(const Connection& connection, const std::expected<voi
         .add();
 }
 
+TracedConnection Site::described(const Connection& connection) const {
+    return {.id = parts_.traces.next_connection(),
+            .site = policy_.site,
+            .provider = policy_.provider,
+            .source = connection.way->path->from->name,
+            .mx = connection.mx,
+            .ip = connection.ip};
+}
+
 Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
     const SmtpTimeouts timeouts = parts_.settings->timeouts;
     Attempt attempt;
@@ -196,17 +205,14 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     attempt.ip = endpoint.address.ip();
     attempt.started = parts_.reactor.wall();
     const Instant start = parts_.reactor.now();
-    const SourceSettings& from = way->path->from;
+    const std::shared_ptr<const SourceSettings> source = way->path->from;
+    const SourceSettings& from = *source;
     auto connection = std::make_unique<Connection>();
-    connection->tap =
-        std::make_unique<ConnectionTap>(parts_.traces,
-                                        TracedConnection{.id = parts_.traces.next_connection(),
-                                                         .site = policy_.site,
-                                                         .provider = policy_.provider,
-                                                         .source = from.name,
-                                                         .mx = attempt.mx,
-                                                         .ip = attempt.ip},
-                                        ready_);
+    connection->way = way;
+    connection->mx = attempt.mx;
+    connection->ip = attempt.ip;
+    connection->tap = std::make_unique<ConnectionTap>(
+        parts_.traces, [this, of = connection.get()] { return described(*of); }, ready_);
     ConnectionTap& tap = *connection->tap;
     if (tap.listens()) tap.note("connecting to " + endpoint.address.to_string());
     const std::optional<EgressProxy> proxy = from.proxy;
@@ -228,11 +234,9 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
         co_return std::unexpected(std::move(attempt));
     }
     const Instant connected = parts_.reactor.now();
-    connect_seconds_.observe(seconds(connected - start));
+    parts_.stages.connect.observe(seconds(connected - start));
     if (tap.listens())
         tap.note(fmt::format("connected in {} ms", milliseconds_between(start, connected)));
-    connection->mx = attempt.mx;
-    connection->ip = attempt.ip;
     connection->tls_session = session_of(demand);
     connection->stream = std::move(*stream);
     connection->session = std::make_unique<Session>(*connection->stream, parts_.reactor, timeouts);
@@ -258,7 +262,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
          .credentials = policy_.credentials,
          .line = unheard ? Line::closed : Line::open});
     greeting_.erase(listed);
-    greet_seconds_.observe(seconds(parts_.reactor.now() - connected));
+    parts_.stages.greet.observe(seconds(parts_.reactor.now() - connected));
     count_handshake(*connection, introduced);
     const TlsResult& has = connection->session->tls();
     connection->tls = to_string(has);
@@ -288,7 +292,7 @@ void Site::not_opened(Attempt attempt, Way* way) {
         parts_.settings->bounce_rules->classify(verdict, attempt.mx) == BounceClass::throttled) {
         if (path.tempo.connection_refused(path.open, now)) {
             metrics::log::info("site.connections_learned", {{"site", policy_.site},
-                                                            {"source", path.from.name},
+                                                            {"source", path.from->name},
                                                             {"mx", attempt.mx},
                                                             {"reply", verdict.reply.text},
                                                             {"connections", path.open}});
@@ -307,7 +311,7 @@ void Site::not_opened(Attempt attempt, Way* way) {
     const bool others = std::ranges::any_of(
         ways_, [&](const Way& other) { return now >= other.hold_until && !rests(*other.path); });
     if (draining_ || live_ > 1 || others) return;
-    attempt.source = path.from.name;
+    attempt.source = path.from->name;
     put_off(std::move(attempt));
 }
 

@@ -27,7 +27,7 @@ bool same_log_in(const Credentials* a, const Credentials* b) {
 bool Site::has_pool_as_it_is() const {
     const Pool* pool = parts_.settings->find_pool(pool_);
     return pool && std::ranges::equal(pool->sources, ways_, [&](SourceId source, const Way& way) {
-               return same_way_out(parts_.settings->sources.at(source), way.path->from);
+               return same_way_out(parts_.settings->sources.at(source), *way.path->from);
            });
 }
 
@@ -45,7 +45,7 @@ void Site::use_limits(Limits limits) {
     for (Way& way : ways_) {
         Path& path = *way.path;
         way.limits = policy_.limits;
-        path.from.limits.tighten(way.limits);
+        path.from->limits.tighten(way.limits);
         const size_t most = way.limits.connections;
         path.surplus = most > 0 && path.live > most ? path.live - most : 0;
         // Who waits for a slower rate than there is now looks again.

@@ -24,7 +24,7 @@ std::string line_of(const Reply& reply) {
 
 std::string why_it_rests(const Path& path, const Reactor& reactor) {
     const Instant now = reactor.now();
-    if (!path.rests(now)) return fmt::format("source {} is suspended", path.from.name);
+    if (!path.rests(now)) return fmt::format("source {} is suspended", path.from->name);
     const WallTime until =
         reactor.wall() + std::chrono::ceil<std::chrono::milliseconds>(path.rest_until - now);
     return fmt::format("{} until {:%Y-%m-%dT%H:%M:%SZ}", path.rest_reason,
@@ -37,18 +37,18 @@ std::string why_it_rests(const Path& path, const Reactor& reactor) {
 void Site::begin_message(Way& way) {
     Path& path = *way.path;
     path.begin_message(way.limits, parts_.reactor.now());
-    if (!path.from.warmup) return;
+    if (!path.from->warmup) return;
     path.warmup.add(parts_.reactor.wall());
     rest_if_full(path);
 }
 
 void Site::rest_if_full(Path& path) {
-    if (!path.from.warmup) return;
-    const auto until = path.warmup.full_until(*path.from.warmup, parts_.reactor.wall());
+    if (!path.from->warmup) return;
+    const auto until = path.warmup.full_until(*path.from->warmup, parts_.reactor.wall());
     if (!until) return;
     path.rest("warmup", instant_of(*until, parts_.reactor),
               fmt::format("source {} is new: {} messages to this site today are its part",
-                          path.from.name, path.warmup.sent().messages),
+                          path.from->name, path.warmup.sent().messages),
               {});
 }
 
@@ -80,7 +80,7 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
                        {{"rule", rule->name},
                         {"action", to_string(rule->action)},
                         {"site", policy_.site},
-                        {"source", path.from.name},
+                        {"source", path.from->name},
                         {"reply", reply},
                         {"for", std::chrono::duration_cast<std::chrono::seconds>(rule->duration)}});
 }
@@ -88,11 +88,11 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
 /// By a rule, by its warm-up, or by an operator's suspension.
 bool Site::rests(const Path& path) const {
     return path.rests(parts_.reactor.now()) ||
-           parts_.orders.suspensions().source_held(path.from.name);
+           parts_.orders.suspensions().source_held(path.from->name);
 }
 
-/// Nothing begins over it for now. What waits stays here, unless all sources rest: a quota of the hour
-/// is to be used when the next hour begins.
+/// Nothing begins over it for now. What waits stays here, unless all sources rest: a quota of the
+/// hour is to be used when the next hour begins.
 bool Site::pauses(const Way& way) const {
     return rests(*way.path) || way.claims.full(parts_.reactor.now());
 }
@@ -109,7 +109,7 @@ void Site::put_off_while_all_rest() {
     const Path& path = *first->path;
     Attempt attempt;
     attempt.started = parts_.reactor.wall();
-    attempt.source = path.from.name;
+    attempt.source = path.from->name;
     attempt.site = policy_.site;
     attempt.provider = policy_.provider;
     attempt.verdict.stage = Stage::connect;

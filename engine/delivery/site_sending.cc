@@ -1,7 +1,6 @@
 // What a site does with an open connection: pull the next loans when it can send them, send,
 // settle.
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <utility>
 
@@ -27,23 +26,31 @@ constexpr auto look_again_at_rate = std::chrono::seconds(1);
 
 }  // namespace
 
-Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
+/// Null: none could be opened, and what follows from it is done.
+Task<std::unique_ptr<Site::Connection>> Site::open_connection(std::shared_ptr<const Route> route,
+                                                              Way* way) {
     Opened opened;
     {
         const Counted connecting(connecting_);
         const Counted of_way(way->connecting);
         opened = co_await open(std::move(route), way);
     }
-    if (!opened && draining_) co_return;  // given up: no word of the host
+    if (!opened && draining_) co_return nullptr;  // given up: no word of the host
     if (!opened) {
         open_failed_.add();
         not_opened(std::move(opened.error()), way);
-        co_return;
+        co_return nullptr;
     }
     opened_.add();
     way->failures_in_a_row = 0;
-    Connection& connection = **opened;
-    connection.way = way;
+    co_return std::move(*opened);
+}
+
+/// Its frame lives as long as the connection: what the opening needs (1.2 KiB) is in another one.
+Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
+    const std::unique_ptr<Connection> opened = co_await open_connection(std::move(route), way);
+    if (!opened) co_return;
+    Connection& connection = *opened;
     Path& path = *way->path;
     const Counted open(path.open);
     path.tempo.connected(path.open, parts_.reactor.now());
@@ -92,8 +99,8 @@ class Site::Feed final : public MailSource {
     Site& site_;
     Connection& connection_;
     std::unique_ptr<Draft> draft_;
-    std::deque<std::vector<Loan>> under_way_;
-    bool holds_slot_ = false;  // of the rate
+    ConnectionTap::InHand under_way_;  // few: a deque would keep 576 octets at rest
+    bool holds_slot_ = false;          // of the rate
     uint32_t sent_ = 0;
     bool leaves_ = false;  // for the sake of mail that this connection may not carry
     Signal written_;
@@ -233,7 +240,7 @@ void Site::Feed::content_leaves(size_t place, const Transaction& transaction) {
 void Site::Feed::settle(Outcome outcome) {
     CHECK(!under_way_.empty(), "an outcome came for a mail that was not taken");
     std::vector<Loan> loans = std::move(under_way_.front());
-    under_way_.pop_front();
+    under_way_.erase(under_way_.begin());
     if (connection_.tap->listens()) connection_.tap->has_carried(loans);
     site_.sending_ -= loans.size();
     site_.parts_.in_doubt.give_back(loans.size());
@@ -260,17 +267,20 @@ Task<> Site::serve(Connection& connection) {
     co_await connection.session->quit();
 }
 
-/// Waits for a loan. False: none came in time, we stop, the connection's place is needed for mail that
-/// it may not carry, or there are more than a lowered limit allows.
+/// Waits for a loan. False: none came in time, we stop, the connection's place is needed for mail
+/// that it may not carry, or there are more than a lowered limit allows.
 Task<bool> Site::work_before(Connection& connection, Instant deadline) {
     if (ready_.empty() && !draining_) {
         const Counted idle(idle_);
         idle_gauge_.add(1);
-        connection.way->claims.add_idle(*this);
+        Claims& claims = connection.way->claims;
         while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
-               !is_surplus(*connection.way->path) && !idle_one_gives_way(connection))
+               !is_surplus(*connection.way->path) && !idle_one_gives_way(connection)) {
+            // Each time anew: a reload, which wakes everybody, may have set a limit that was none.
+            const Claims::Units listed = claims.add_idle(*this);
             co_await work_.wait_until(deadline);
-        connection.way->claims.remove_idle(*this);
+            claims.remove_idle(*this, listed);
+        }
         idle_gauge_.add(-1);
     }
     co_return !ready_.empty() && !draining_;

@@ -19,7 +19,7 @@ SiteView Site::view() const {
     for (const auto& path : budget_->paths()) {
         view.open += path->live;
         const Tempo::Learned learned = path->tempo.learned();
-        view.paths.push_back({.source = path->from.name,
+        view.paths.push_back({.source = path->from->name,
                               .open = path->live,
                               .learned_rate = learned.rate,
                               .learned_connections = learned.connections});

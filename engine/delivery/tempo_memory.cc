@@ -74,12 +74,15 @@ void TempoMemory::note(const std::string& site, const SiteBudget& budget) {
         PathNotes learned = path->notes();
         learned.tempo.rate = rounded(learned.tempo.rate);
         learned.tempo.good = rounded(learned.tempo.good);
-        const std::string name = name_of(path->from.name, site);
+        // Most have learned nothing: their look-ups, once a second, were half of the CPU at rest.
+        if (!path->noted && learned == PathNotes{}) continue;
+        const std::string name = name_of(path->from->name, site);
         const auto found = entries_.find(name);
         if (found != entries_.end())
             found->second.now = learned;
         else if (learned != PathNotes{} && entries_.size() < paths_max)
             entries_.emplace(name, Entry{learned, {}});
+        path->noted = learned != PathNotes{};
     }
 }
 

@@ -3,8 +3,7 @@
 // reached.
 #pragma once
 
-#include <deque>
-#include <optional>
+#include <list>
 #include <string>
 #include <unordered_map>
 
@@ -27,31 +26,32 @@ class TtlCache {
                                                                       : nullptr;
     }
     void put(const std::string& key, Value value, Instant expires) {
-        const uint64_t age = ++last_age_;
-        entries_.insert_or_assign(key, Entry{std::move(value), expires, age});
-        by_age_.emplace_back(age, key);
-        // A key that was put again has left its older place in by_age_ behind; those places are
-        // skipped, and swept when they outnumber the entries, so the deque is bounded, too.
-        while (entries_.size() > entries_max_ || by_age_.size() > 2 * entries_max_) {
-            const auto oldest = entries_.find(by_age_.front().second);
-            if (oldest != entries_.end() && oldest->second.age == by_age_.front().first) {
-                entries_.erase(oldest);
-            }
+        if (const auto found = entries_.find(key); found != entries_.end()) {
+            Entry& known = found->second;
+            known.value = std::move(value);
+            known.expires = expires;
+            by_age_.splice(by_age_.end(), by_age_, known.place);
+            return;
+        }
+        if (entries_.size() == entries_max_) {
+            entries_.erase(entries_.find(*by_age_.front()));
             by_age_.pop_front();
         }
+        const auto made = entries_.emplace(key, Entry{std::move(value), expires, {}}).first;
+        made->second.place = by_age_.insert(by_age_.end(), &made->first);
     }
     size_t size() const { return entries_.size(); }
 
   private:
+    using Keys = std::list<const std::string*>;  // those of entries_
     struct Entry {
         Value value;
         Instant expires;
-        uint64_t age;
+        Keys::iterator place;
     };
     size_t entries_max_;
-    uint64_t last_age_ = 0;
     std::unordered_map<std::string, Entry> entries_;
-    std::deque<std::pair<uint64_t, std::string>> by_age_;  // oldest first
+    Keys by_age_;  // oldest first
 };
 
 }  // namespace engine

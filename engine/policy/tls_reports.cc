@@ -68,7 +68,7 @@ TlsReports::Row* TlsReports::row(const std::string& domain, const TlsFinding& fi
     const ReportDay today = day_of(parts_.clock.wall());
     if (today != day_) {
         for (auto& [key, row] : rows_)
-            if (row.changed) late_.push_back({std::move(row.name), encode(row.counts)});
+            if (row.changed) late_.push_back({note_name(key), encode(row.counts)});
         rows_.clear();
         day_ = today;
     }
@@ -76,8 +76,7 @@ TlsReports::Row* TlsReports::row(const std::string& domain, const TlsFinding& fi
     const auto known = rows_.find(key);
     if (known != rows_.end()) return &known->second;
     if (rows_.size() >= rows_max) return nullptr;
-    Row row{.name = fmt::format("{}/{}/{}.{}", to_string(today), key, parts_.store.boot(),
-                                parts_.shard)};
+    Row row;
     row.counts.type = finding.type;
     if (finding.policy) {
         row.counts.policy = lines_of(*finding.policy);
@@ -86,10 +85,16 @@ TlsReports::Row* TlsReports::row(const std::string& domain, const TlsFinding& fi
     return &rows_.emplace(std::move(key), std::move(row)).first->second;
 }
 
+/// Of a row of day_.
+std::string TlsReports::note_name(const std::string& key) const {
+    return fmt::format("{}/{}/{}.{}", to_string(day_), key, parts_.store.boot(), parts_.shard);
+}
+
 Task<> TlsReports::flush() {
     std::vector<storage::Note> notes = std::exchange(late_, {});
     for (auto& [key, row] : rows_)
-        if (std::exchange(row.changed, false)) notes.push_back({row.name, encode(row.counts)});
+        if (std::exchange(row.changed, false))
+            notes.push_back({note_name(key), encode(row.counts)});
     if (const uint64_t dropped = std::exchange(dropped_, 0))
         metrics::log::warn("tls_reports.full",
                            {{"limit", rows_max}, {"sessions_not_counted", dropped}});

@@ -49,11 +49,11 @@ class TlsReports {
 
   private:
     struct Row {
-        std::string name;  // of the note
         TlsCounts counts;
         bool changed = false;
     };
     Row* row(const std::string& domain, const TlsFinding& finding);
+    std::string note_name(const std::string& key) const;
 
     Parts parts_;
     ReportDay day_{};

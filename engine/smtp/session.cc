@@ -59,7 +59,6 @@ struct Session::State {
     Phase phase = Phase::connected;
     std::string ehlo_name;
     TlsLine tls;
-    TlsResult tls_result;
 
     State(Stream& stream, Clock& c, SmtpTimeouts t)
         : clock(c), timeouts(t), dialogue(stream, c), window(dialogue, capabilities, timeouts) {}
@@ -101,8 +100,7 @@ std::expected<void, Verdict> Session::State::go_over_to(TlsStarted started) {
         return std::unexpected(std::move(started.error()));
     }
     tls = std::move(*started);
-    tls_result = tls.stream->result();
-    if (tap) tap->note("from here on by " + to_string(tls_result));
+    if (tap) tap->note("from here on by " + to_string(tls.stream->result()));
     return {};
 }
 
@@ -140,7 +138,8 @@ Task<std::expected<void, Verdict>> Session::log_in(std::shared_ptr<const Credent
 }
 
 const TlsResult& Session::tls() const {
-    return state_->tls_result;
+    static const TlsResult in_the_clear;
+    return state_->tls.stream ? state_->tls.stream->result() : in_the_clear;
 }
 
 Task<> Session::run(MailSource* source) {

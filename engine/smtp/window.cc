@@ -444,7 +444,7 @@ void Window::settle_front() {
     // What nobody asked for would be taken for the reply to the next command.
     if (dialogue_.write_failed() || (!others_wait && dialogue_.out_of_step())) usable_ = false;
     outcome.connection_usable = usable_;
-    flights_.pop_front();
+    flights_.erase(flights_.begin());
     source_->settle(std::move(outcome));
     settle_decided();
     if (!usable_ && !(whole && reads_on_ && others_wait)) abandon();
@@ -454,7 +454,7 @@ void Window::settle_decided() {
     while (!flights_.empty() && flights_.front()->decided) {
         Outcome outcome = std::move(*flights_.front()->decided);
         outcome.connection_usable = usable_;
-        flights_.pop_front();
+        flights_.erase(flights_.begin());
         source_->settle(std::move(outcome));
     }
 }
@@ -477,7 +477,7 @@ void Window::abandon() {
         Outcome outcome =
             flight.decided ? std::move(*flight.decided) : flight.outcome(dialogue_.clock().now());
         outcome.connection_usable = false;
-        flights_.pop_front();
+        flights_.erase(flights_.begin());
         source_->settle(std::move(outcome));
     }
 }

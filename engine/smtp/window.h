@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -96,7 +95,8 @@ class Window {
     SessionPlan plan_;
     std::shared_ptr<HostTraits> traits_;
     MailSource* source_ = nullptr;
-    std::deque<std::unique_ptr<Flight>> flights_;
+    // The oldest in front. At most plan_.window of them; a deque would keep 576 octets at rest.
+    std::vector<std::unique_ptr<Flight>> flights_;
     std::vector<std::string_view> gathered_;  // octets for the next write of whole messages
     std::vector<Flight*> gathered_flights_;   // whose last octet is among them
     size_t gathered_bytes_ = 0;

@@ -32,12 +32,14 @@ struct Watched {
     NoHome home;
     ReadyQueue waiting;
     ConnectionTap tap{desk,
-                      {.id = desk.next_connection(),
-                       .site = "x.test",
-                       .provider = "ex",
-                       .source = "ip1",
-                       .mx = "mx1.x.test",
-                       .ip = "192.0.2.1"},
+                      [this] {
+                          return TracedConnection{.id = desk.next_connection(),
+                                                  .site = "x.test",
+                                                  .provider = "ex",
+                                                  .source = "ip1",
+                                                  .mx = "mx1.x.test",
+                                                  .ip = "192.0.2.1"};
+                      },
                       waiting};
 
     Loan loan(std::string tenant, std::string domain) {
@@ -122,7 +124,7 @@ TEST(Trace, ADomainsConversationsAreThoseThatCarryItsMail) {
     x.tap.we_say("MAIL FROM:<2>\r\n");
     while (!in_hand.empty()) {
         x.tap.has_carried(in_hand.front());
-        in_hand.pop_front();
+        in_hand.erase(in_hand.begin());
     }
     x.tap.we_say("QUIT\r\n");
     x.tap.carries(nullptr);
