@@ -98,6 +98,28 @@ class NodeShard::TurnWatch final : public engine::Source {
     bool begun_ = false;
 };
 
+namespace {
+
+/// Part of the time since it was last asked that a loop has worked.
+class BusyPart {
+  public:
+    explicit BusyPart(const engine::UringReactor& reactor) : reactor_(reactor) {}
+    double operator()() {
+        const engine::Instant now = reactor_.now();
+        const auto busy = reactor_.stats().busy;
+        const std::chrono::duration<double> worked = busy - std::exchange(busy_, busy);
+        const std::chrono::duration<double> passed = now - std::exchange(at_, now);
+        return passed.count() > 0 ? std::min(worked / passed, 1.0) : 0;
+    }
+
+  private:
+    const engine::UringReactor& reactor_;
+    engine::Instant at_{};
+    std::chrono::nanoseconds busy_{0};
+};
+
+}  // namespace
+
 NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
                      std::unique_ptr<engine::UringReactor> reactor,
                      std::unique_ptr<engine::CaresClient> dns)
@@ -114,7 +136,7 @@ NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
       delivery_({*reactor_, post_, commits_, signers_, shared.keyring, shared.store, *dns_,
                  shared.gate, shared.content_memory, metrics_, shared.directory,
                  shared.config.settings(), shared.tls.for_hosts, shared.in_doubt.journal(id),
-                 node_total(shared.descriptors)}),
+                 node_total(shared.descriptors), BusyPart{*reactor_}}),
       api_keys_(shared.config.get()->tenants, shared.config.get()->listen.admin_key_sha256),
       key_desk_{shared.idempotency, post_, reads_, shared.store},
       live_(*reactor_, reads_, shared.store),
@@ -454,12 +476,9 @@ Task<engine::SiteOverview> NodeShard::sites(engine::SiteQuestion question) {
     engine::SiteOverview sum;
     for (NodeShard* shard : shared_.shards) {
         SitesOf asked{&shard->delivery_, question};
-        auto one = co_await engine::call(post_, shard->post_, std::move(asked));
-        sum.count += one.count;
-        std::ranges::move(one.sites, std::back_inserter(sum.sites));
+        sum.add(co_await engine::call(post_, shard->post_, std::move(asked)));
     }
-    std::ranges::stable_sort(sum.sites, std::greater{}, &engine::SiteView::work);
-    if (sum.sites.size() > question.limit) sum.sites.resize(question.limit);
+    sum.finish(question.limit);
     co_return sum;
 }
 

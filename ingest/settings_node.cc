@@ -41,6 +41,17 @@ const std::array table = {
             "Threads that do the work; 0: one per core.",
             [](T to, V v) { to.config.shards = static_cast<unsigned>(v.number); }},
     Setting{"node",
+            "spread_above",
+            Type::integer,
+            "80",
+            Reload::live,
+            {.most = 100},
+            "Percent. A shard that is busy for more of its time has the others help it with the "
+            "site that it sends most to; 0: never.",
+            [](T to, V v) {
+                to.config.delivery.spread_above = static_cast<double>(v.number) / 100;
+            }},
+    Setting{"node",
             "signers",
             Type::integer,
             "0",

@@ -208,6 +208,9 @@ inline constexpr Family queues{
     "sluice_queues", "Queues in memory: tenant, campaign, class and domain.", Kind::gauge};
 inline constexpr Family sites{"sluice_sites", "Sites that mail goes to, or went to a moment ago.",
                               Kind::gauge};
+inline constexpr Family sites_spread{
+    "sluice_sites_spread", "Sites whose mail all shards send, because one core did not suffice.",
+    Kind::gauge};
 inline constexpr Family queue_limit{
     "sluice_queue_limit_bytes",
     "[queue] bytes_max: when data_dir holds more, nothing more is taken in.", Kind::gauge};

@@ -12,60 +12,78 @@ constexpr uint8_t bit(size_t place) {
     return static_cast<uint8_t>(1u << place);
 }
 
+constexpr size_t path_place = 4;
+
 }  // namespace
 
-Claims::Claims(Shares& shares, const std::string& provider, const std::string& source,
-               const std::string& pool)
+Claims::Claims(Shares& shares, const std::string& site, const std::string& provider,
+               const std::string& source, const std::string& pool)
     : shares_{&shares.of(TotalOf::provider, provider), &shares.of(TotalOf::source, source),
-              &shares.of(TotalOf::pool, pool), &shares.of(TotalOf::node, {})} {}
+              &shares.of(TotalOf::pool, pool), &shares.of(TotalOf::node, {})} {
+    share_path(shares.path({site, source}));
+}
 
 bool Claims::may_connect(const Guest& guest, Instant now) {
-    for (Share* share : shares_)
+    for (Share* share : shares())
         if (!share->may_connect(guest, now)) return false;
     return true;
 }
 
+void Claims::share_path(Share* path) {
+    if (!path || count_ == shares_.size()) return;
+    shares_[count_++] = path;
+}
+
+/// Units of the path are alike: as many as connections stand, whichever of them they were for.
 Claims::Units Claims::connect(Instant now) {
     Units units = 0;
-    for (size_t i = 0; i < shares_.size(); ++i)
+    ++connections_;
+    for (size_t i = 0; i < count_; ++i)
         if (shares_[i]->connect(now)) units |= bit(i);
+    if ((units & bit(path_place)) != 0) ++path_units_;
     return units;
 }
 
 void Claims::disconnected(Units units) {
-    for (size_t i = 0; i < shares_.size(); ++i) shares_[i]->disconnected((units & bit(i)) != 0);
+    --connections_;
+    units &= static_cast<Units>(~bit(path_place));
+    if (path_units_ > connections_) {
+        --path_units_;
+        units |= bit(path_place);
+    }
+    for (size_t i = 0; i < count_; ++i) shares_[i]->disconnected((units & bit(i)) != 0);
 }
 
 void Claims::wait(Guest& guest, Instant now) {
-    for (Share* share : shares_)
+    for (Share* share : shares())
         if (!share->may_connect(guest, now)) share->wait(guest, now);
 }
 
 void Claims::leave(Guest& guest) {
-    for (Share* share : shares_) share->leave(guest);
+    for (Share* share : shares()) share->leave(guest);
 }
 
 Instant Claims::next_connection(Instant now) {
     Instant next{};
-    for (Share* share : shares_) next = std::max(next, share->next_connection(now));
+    for (Share* share : shares()) next = std::max(next, share->next_connection(now));
     return next;
 }
 
 bool Claims::gives_way(const Guest& guest, Share::Between between) {
-    for (Share* share : shares_)
+    for (Share* share : shares())
         if (share->gives_way(guest, between)) return true;
     return false;
 }
 
 Claims::Units Claims::add_idle(Guest& guest) {
     Units listed = 0;
-    for (size_t i = 0; i < shares_.size(); ++i)
+    for (size_t i = 0; i < count_; ++i)
         if (shares_[i]->add_idle(guest)) listed |= bit(i);
     return listed;
 }
 
 void Claims::remove_idle(Guest& guest, Units listed) {
-    for (size_t i = 0; i < shares_.size(); ++i)
+    for (size_t i = 0; i < count_; ++i)
         if ((listed & bit(i)) != 0) shares_[i]->remove_idle(guest);
 }
 
@@ -76,13 +94,13 @@ bool Claims::take_message(Instant now, size_t wanted) {
 }
 
 bool Claims::may_begin(Instant now, size_t wanted) const {
-    for (size_t i = 0; i < shares_.size(); ++i)
+    for (size_t i = 0; i < count_; ++i)
         if ((has_ & bit(i)) == 0 && !shares_[i]->may_begin(now, wanted)) return false;
     return true;
 }
 
 Share* Claims::lacking(Instant now, size_t wanted) {
-    for (size_t i = 0; i < shares_.size(); ++i) {
+    for (size_t i = 0; i < count_; ++i) {
         if ((has_ & bit(i)) != 0) continue;
         if (!shares_[i]->take_message(now, wanted)) return shares_[i];
         has_ |= bit(i);
@@ -91,18 +109,18 @@ Share* Claims::lacking(Instant now, size_t wanted) {
 }
 
 void Claims::have(const Share& share) {
-    for (size_t i = 0; i < shares_.size(); ++i)
+    for (size_t i = 0; i < count_; ++i)
         if (shares_[i] == &share) has_ |= bit(i);
 }
 
 void Claims::give_back(Instant now) {
-    for (size_t i = 0; i < shares_.size(); ++i)
+    for (size_t i = 0; i < count_; ++i)
         if ((has_ & bit(i)) != 0) shares_[i]->give_back_message(now);
     has_ = 0;
 }
 
 void Claims::give_back_message(Instant now) {
-    for (Share* share : shares_) share->give_back_message(now);
+    for (Share* share : shares()) share->give_back_message(now);
 }
 
 Binding Claims::binding_of(Share& share, TotalLimit limit, Instant now) {
@@ -116,7 +134,7 @@ bool Claims::full(Instant now) const {
 
 Instant Claims::full_until(Instant now) const {
     Instant until{};
-    for (Share* share : shares_) {
+    for (Share* share : shares()) {
         const auto limit = share->holds_messages(now);
         if (limit && *limit != TotalLimit::rate)
             until = std::max(until, share->held_until(*limit, now));
@@ -125,13 +143,13 @@ Instant Claims::full_until(Instant now) const {
 }
 
 std::optional<Binding> Claims::holds_messages(Instant now) const {
-    for (Share* share : shares_)
+    for (Share* share : shares())
         if (const auto limit = share->holds_messages(now)) return binding_of(*share, *limit, now);
     return std::nullopt;
 }
 
 std::optional<Binding> Claims::holds_connections(const Guest& guest, Instant now) const {
-    for (Share* share : shares_)
+    for (Share* share : shares())
         if (const auto limit = share->holds_connections(guest, now))
             return binding_of(*share, *limit, now);
     return std::nullopt;

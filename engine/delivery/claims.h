@@ -1,11 +1,12 @@
 // Claims: what one source's way to a site takes of the totals that it counts for: those of the
-// provider, the source, the pool and the node. A connection, or a message, begins when all of them
-// let it.
+// provider, the source, the pool and the node, and of its path's limits while the site is spread
+// over all shards. A connection, or a message, begins when all of them let it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "engine/delivery/path.h"
 #include "engine/delivery/share.h"
@@ -18,8 +19,14 @@ class Claims {
   public:
     using Units = uint8_t;  // of which shares a connection has a unit, or knows that it is idle
 
-    Claims(Shares& shares, const std::string& provider, const std::string& source,
-           const std::string& pool);
+    Claims(Shares& shares, const std::string& site, const std::string& provider,
+           const std::string& source, const std::string& pool);
+
+    /// The path's share counts, too, from now on; null: there is none.
+    void share_path(Share* path);
+    /// It counts all connections that stand, or none of them.
+    void count_path(bool counted) { path_units_ = counted ? connections_ : 0; }
+    size_t connections() const { return connections_; }
 
     // Connections.
     bool may_connect(const Guest& guest, Instant now);
@@ -59,8 +66,12 @@ class Claims {
   private:
     static Binding binding_of(Share& share, TotalLimit limit, Instant now);
 
-    std::array<Share*, 4> shares_;
-    uint8_t has_ = 0;  // shares that have let the next message begin
+    auto shares() const { return std::span(shares_).first(count_); }
+
+    std::array<Share*, 5> shares_{};  // the last one is the path's, when there is one
+    size_t count_ = 4;
+    size_t connections_ = 0, path_units_ = 0;  // that stand; of these, counted in the path's share
+    uint8_t has_ = 0;                          // shares that have let the next message begin
 };
 
 }  // namespace engine

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/delivery/limit_metrics.h"
+#include "engine/delivery/place.h"
 #include "engine/dns/address_policy.h"
 #include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
@@ -32,10 +33,6 @@ ResolverOptions resolver_options(const Settings& settings, metrics::Registry& re
             .own_name = settings.node_name,
             .registry = &registry,
             .ipv6_first = has_global_ipv6()};
-}
-
-ShardId place_of(std::string_view key, ShardId shards) {
-    return static_cast<ShardId>(std::hash<std::string_view>{}(key) % shards);
 }
 
 }  // namespace
@@ -85,7 +82,8 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
                   .in_doubt = parts_.in_doubt,
                   .traces = traces_},
       returns_(parts_.post.count()),
-      ticks_(parts_.reactor) {
+      ticks_(parts_.reactor),
+      deal_(parts_.post.count()) {
     feed_.note(parts_.store.last_event());
 }
 
@@ -126,13 +124,23 @@ void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::Queue
 }
 
 void DeliveryShard::lend(Lending lending) {
-    const ShardId owner = place_of(lending.site, parts_.post.count());
-    parts_.post.send(owner, [peer = parts_.shards[owner], lending = std::move(lending)]() mutable {
+    if (everywhere_.contains(lending.site)) return deal_out(std::move(lending));
+    const ShardId owner = owner_of(lending.site);
+    lend_to(owner, std::move(lending));
+}
+
+ShardId DeliveryShard::owner_of(const std::string& site) const {
+    return place_of(site, parts_.post.count());
+}
+
+void DeliveryShard::lend_to(ShardId shard, Lending lending) {
+    parts_.post.send(shard, [peer = parts_.shards[shard], lending = std::move(lending)]() mutable {
         peer->take(std::move(lending));
     });
 }
 
 void DeliveryShard::take(Lending lending) {
+    send_to_owner(lending);
     // What was lent together may still ask for TLS in three ways, and leave by several pools.
     std::map<std::pair<storage::TlsRequest, const Pool*>, std::vector<Loan>> parted;
     Returns& home = *this;
@@ -161,16 +169,14 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
 }
 
 /// That of a Site of the same hosts, or a new one.
-std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) const {
+std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) {
     for (auto near = sites_.lower_bound({site, {}, {}}); near != sites_.end(); ++near) {
         if (near->first.site != site) break;
         if (near->second) return near->second->budget();
     }
     for (const auto& old : retired_)
         if (old->policy().site == site) return old->budget();
-    return std::make_shared<SiteBudget>(settings_, [this, site](const SourceSettings& source) {
-        return tempos_.of(source.name, site);
-    });
+    return make_budget(site);
 }
 
 void DeliveryShard::give_back(Return returned) {
@@ -186,7 +192,7 @@ Task<> DeliveryShard::flush_returns() {
         if (returns_[home].empty()) continue;
         parts_.post.send(home, [peer = parts_.shards[home],
                                 returned = std::exchange(returns_[home], {})]() mutable {
-            peer->home_.settle(std::move(returned));
+            peer->bring_home(std::move(returned));
         });
     }
 }
@@ -250,11 +256,13 @@ Task<> DeliveryShard::sweep_sites() {
         if (draining_) break;
         send_home_stopped();
         std::erase_if(retired_, [](const auto& site) { return site->idle(); });
+        say_done();
         if (parts_.reactor.now() < next_sweep) continue;
         next_sweep = parts_.reactor.now() + site_sweep;
         const Instant now = parts_.reactor.now();
         std::erase_if(sites_, [&](const auto& entry) {
-            return entry.second->idle() && !entry.second->budget()->remembers(now);
+            return entry.second->idle() && !entry.second->budget()->remembers(now) &&
+                   !spreads_.contains(entry.first.site);
         });
     }
 }
@@ -278,10 +286,12 @@ Task<> DeliveryShard::watch_limits() {
         shares_.tick();
         LimitMetrics in_force(parts_.metrics);
         for (const auto& [key, site] : sites_) {
+            if (helps_with(key.site)) continue;  // its owner says it
             in_force.observe(*site, parts_.reactor.now());
             tempos_.note(site->policy().site, *site->budget());
         }
         in_force.publish();
+        look_at_spreads();
         if (parts_.reactor.now() < next_keep && !draining_) continue;
         next_keep = parts_.reactor.now() + keep_tempos_every;
         co_await tempos_.keep();
@@ -361,7 +371,8 @@ Task<> DeliveryShard::drain(Instant deadline) {
     co_await home_.drained();
     co_await tls_reports_.flush();
     co_await host_notes_.save();
-    for (const auto& [key, site] : sites_) tempos_.note(key.site, *site->budget());
+    for (const auto& [key, site] : sites_)
+        if (!helps_with(key.site)) tempos_.note(key.site, *site->budget());
     co_await tempos_.keep();
     co_await shares_.stop();
     co_await spool_.flush();
@@ -388,7 +399,6 @@ DeliveryStatus DeliveryShard::status() const {
     const Home::Status home = home_.status();
     DeliveryStatus status{.scheduled = home.waiting,
                           .queues = home.queues,
-                          .sites = sites_.size(),
                           .oldest_seconds = home.oldest_seconds,
                           .draining = draining_};
     const auto add = [&](const Site& site) {
@@ -398,7 +408,10 @@ DeliveryStatus DeliveryShard::status() const {
         status.connections_busy += of_site.busy;
         status.connections_idle += of_site.idle;
     };
-    for (const auto& [name, site] : sites_) add(*site);
+    for (const auto& [key, site] : sites_) {
+        add(*site);
+        status.sites += !helps_with(key.site);
+    }
     for (const auto& site : retired_) add(*site);
     return status;
 }

@@ -3,9 +3,12 @@
 // mailboxes.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include "engine/delivery/shares.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/spool.h"
+#include "engine/delivery/spread.h"
 #include "engine/delivery/tempo_memory.h"
 #include "engine/delivery/trace.h"
 #include "engine/dns/resolver.h"
@@ -53,6 +57,8 @@ struct DeliveryParts {
     std::shared_ptr<const TlsContext> tls;  // of connections to hosts
     storage::InDoubtJournal& in_doubt;      // of this shard's connections
     TotalLimits node{};                     // of all shards together
+    /// Part of the time since the last call that the shard has worked; null: none.
+    std::move_only_function<double()> busy{};
 };
 
 class DeliveryShard final : Lender, Returns, SpoolListener {
@@ -102,6 +108,9 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> announce_all();
     Home& home() { return home_; }
 
+    /// For other shards, from any thread: what part of the last second this one has worked.
+    double busy() const { return busy_.load(std::memory_order_relaxed); }
+
     static ShardId home_of(std::string_view domain, ShardId shards);
 
   private:
@@ -123,11 +132,36 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> each_site(Visit visit);
     StsPolicies* with_sts_policies();
     void take(Lending lending);
+    void lend_to(ShardId shard, Lending lending);
+    ShardId owner_of(const std::string& site) const;
+
+    // Sites on more than one shard (delivery_shard_spread.cc).
+    bool helps_with(const std::string& site) const;
+    void deal_out(Lending lending);
+    void send_to_owner(Lending& lending);
+    void bring_home(std::vector<Return> returned);
+    void look_at_spreads();
+    SiteLoad load_of(const std::string& site, uint64_t begun, uint64_t all) const;
+    void look_at(const std::string& site, const SiteLoad& load);
+    void spread(std::string site);
+    void help_with(const std::string& site, std::shared_ptr<const PathLimits> limits);
+    void end_spread(const std::string& site, std::string_view why);
+    void stop_helping(const std::string& site);
+    void say_done();
+    void one_done(const std::string& site);
+    void end_when_whole(const std::string& site, Spread& spread);
+    void end_all_spreads();
+    void tell_owners();
+    void hear(const std::string& site, ShardId from, const PathWord& word);
+    void count_open(const std::string& site, ShardId from, const PathWord& word);
+    std::shared_ptr<SiteBudget> make_budget(const std::string& site);
+    template <class Visit>
+    void each_site_of(const std::string& site, Visit visit) const;
     Task<> explain_way(Explanation* said, std::string domain, std::shared_ptr<const Route> route);
     void use_at_sites(bool ways_changed);
     void retire(std::unique_ptr<Site> site);
     Site& site_for(const Lending& lending, storage::TlsRequest request, const Pool& pool);
-    std::shared_ptr<SiteBudget> budget_of(const std::string& site) const;
+    std::shared_ptr<SiteBudget> budget_of(const std::string& site);
     Task<> flush_returns();
     Task<> watch_disk();
     Task<> sweep_sites();
@@ -163,6 +197,14 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     bool draining_ = false;
     Signal ticks_;
     Scope scope_;
+    std::atomic<double> busy_{0};
+    std::set<std::string, std::less<>> everywhere_;  // sites that are on all shards, as far as we
+                                                     // know
+    std::map<std::string, Spread, std::less<>> spreads_;  // of sites that this shard owns
+    std::map<std::string, std::shared_ptr<const PathLimits>> helped_;  // that others own
+    std::vector<std::string> leaving_;  // that are not helped any more; connections still end
+    Deal deal_;                         // of what this home has lent of these
+    std::pair<std::string, SpreadRule> hottest_;  // of those that are not spread
     // Last: loans that die with them go to returns_.
     std::map<SiteKey, std::unique_ptr<Site>> sites_;
     std::vector<std::unique_ptr<Site>> retired_;  // of settings that are no more; they end

@@ -26,6 +26,7 @@ void DeliveryShard::use(std::shared_ptr<const Settings> next) {
     const auto before = settings_.use(std::move(next));
     shares_.use(*settings_);
     use_at_sites(ways_differ(*before, *settings_));
+    end_all_spreads();
     home_.find_ways_anew();
 }
 

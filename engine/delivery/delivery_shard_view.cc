@@ -22,6 +22,7 @@ Task<> DeliveryShard::each_site(Visit visit) {
         last = next->first;
         SiteView view = next->second->view();
         view.site = last->site;
+        if (everywhere_.contains(view.site)) view.shards = parts_.post.count();
         if (whole && whole->site == view.site) {
             whole->add(view);
         } else {
@@ -46,6 +47,7 @@ Task<SiteOverview> DeliveryShard::sites(SiteQuestion question) {
     co_await each_site([&](SiteView view) {
         if (!question.site.empty() && view.site != question.site) return;
         if (!question.provider.empty() && view.provider != question.provider) return;
+        if (helps_with(view.site)) return found.helped.push_back(std::move(view));
         ++found.count;
         found.sites.push_back(std::move(view));
         std::ranges::push_heap(found.sites, least_work_on_top);
@@ -59,7 +61,10 @@ Task<SiteOverview> DeliveryShard::sites(SiteQuestion question) {
 
 Task<ProviderOverview> DeliveryShard::providers() {
     ProviderOverview found;
-    co_await each_site([&](const SiteView& view) { found[view.provider].add(view); });
+    co_await each_site([&](const SiteView& view) {
+        ProviderView& provider = found[view.provider];
+        helps_with(view.site) ? provider.add_helped(view) : provider.add(view);
+    });
     co_return found;
 }
 

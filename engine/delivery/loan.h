@@ -42,6 +42,7 @@ struct LoanTerms {
     std::shared_ptr<const JobInfo> job;
     std::shared_ptr<const storage::QueueInfo> queue;
     ShardId home = 0;
+    ShardId dealt = 0;  // 1 + the shard that it was dealt to (spread.h); 0: it went to the owner
     uint64_t link = 0;  // the home's account with the site
     size_t bytes = 0;   // of memory, counted by the home until it is back
     uint32_t untried =

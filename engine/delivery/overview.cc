@@ -1,6 +1,8 @@
 #include "engine/delivery/overview.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 namespace engine {
 
@@ -46,13 +48,46 @@ void SiteView::add(const SiteView& other) {
     }
 }
 
-void ProviderView::add(const SiteView& site) {
-    ++sites;
+void SiteView::add_from_shard(const SiteView& other) {
+    const uint64_t of_both = open + other.open;
+    add(other);
+    open = of_both;
+    for (const PathView& path : other.paths) {
+        const auto own = std::ranges::find(paths, path.source, &PathView::source);
+        if (own != paths.end())
+            own->open += path.open;
+        else
+            paths.push_back(path);
+    }
+}
+
+void SiteOverview::add(SiteOverview&& other) {
+    count += other.count;
+    std::ranges::move(other.sites, std::back_inserter(sites));
+    std::ranges::move(other.helped, std::back_inserter(helped));
+}
+
+void SiteOverview::finish(size_t limit) {
+    for (const SiteView& part : helped) {
+        const auto whole = std::ranges::find(sites, part.site, &SiteView::site);
+        if (whole != sites.end()) whole->add_from_shard(part);
+    }
+    helped.clear();
+    std::ranges::stable_sort(sites, std::greater{}, &SiteView::work);
+    if (sites.size() > limit) sites.resize(limit);
+}
+
+void ProviderView::add_helped(const SiteView& site) {
     ready += site.ready;
     sending += site.sending;
     busy += site.busy;
     idle += site.idle;
     opening += site.opening;
+}
+
+void ProviderView::add(const SiteView& site) {
+    ++sites;
+    add_helped(site);
     connections_max = site.connections_max;
     rate_per_second = site.rate_per_second;
     if (site.limit.empty()) return;

@@ -57,6 +57,7 @@ struct SiteView {
     uint64_t open = 0;                         // all of them, with those of other TLS demands
     uint32_t connections_max = 0, messages_per_connection = 0;  // 0: no limit
     double rate_per_second = 0;                                 // 0: no limit
+    uint32_t shards = 1;                                        // that send to it (spread.h)
     /// What holds mail back now (engine/delivery/README.md has the names); empty: nothing does.
     std::string limit;
     std::string limit_origin;  // "sluice.toml:12"; empty: no setting of a file
@@ -73,7 +74,8 @@ struct SiteView {
     std::vector<PathView> paths;
 
     uint64_t work() const { return ready + sending; }
-    void add(const SiteView& other);  // of the same hosts
+    void add(const SiteView& other);             // of the same hosts
+    void add_from_shard(const SiteView& other);  // likewise, by another shard
 };
 
 struct SiteQuestion {
@@ -85,6 +87,12 @@ struct SiteQuestion {
 struct SiteOverview {
     std::vector<SiteView> sites;  // those with the most work first
     uint64_t count = 0;           // of all that match
+    std::vector<SiteView>
+        helped;  // that match and belong to another shard: parts of the views there
+
+    void add(SiteOverview&& other);
+    /// All shards are in it: those with the most work are left.
+    void finish(size_t limit);
 };
 
 /// Sites added up by the name of their provider.
@@ -96,6 +104,7 @@ struct ProviderView {
     double rate_per_second = 0;
 
     void add(const SiteView& site);
+    void add_helped(const SiteView& site);  // by another shard than its own
     void add(const ProviderView& other);
 };
 using ProviderOverview = std::map<std::string, ProviderView>;

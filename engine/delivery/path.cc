@@ -39,6 +39,14 @@ void Path::begin_message(const Limits& limits, Instant now) {
     served += 1 / from->weight;
 }
 
+void Path::begun_elsewhere(const TotalLimits& limits, Instant next_message,
+                           Instant next_connection) {
+    if (const double rate = limits.rate_per_second; rate > 0)
+        last_message = std::max(last_message, next_message - gap_at(rate));
+    if (const double rate = limits.connection_rate_per_second; rate > 0)
+        last_connection = std::max(last_connection, next_connection - gap_at(rate));
+}
+
 size_t Path::connections_max(const Limits& limits, Instant now) const {
     const size_t set = limits.connections == 0 ? SIZE_MAX : limits.connections;
     return std::min(set, tempo.connections(now));

@@ -13,6 +13,7 @@
 #include "engine/delivery/limits.h"
 #include "engine/delivery/sources.h"
 #include "engine/delivery/tempo.h"
+#include "engine/delivery/total_limits.h"
 #include "engine/delivery/warmup.h"
 #include "engine/reactor/signal.h"
 
@@ -47,6 +48,8 @@ struct Path {
     std::shared_ptr<const SourceSettings> from;  // as they have it; a copy would be 944 octets
     size_t live = 0;                             // connections, from the dial to the close
     size_t open = 0;                             // of these: greeted
+    size_t open_elsewhere = 0;  // likewise, on other shards, as they last said (spread.h)
+    uint32_t taken_untold = 0;  // messages that the receiver took since the owner was last told
     size_t surplus = 0;  // of these: above a limit that was lowered; they end after what they have
     Instant last_message{}, last_connection{};
     Tempo tempo;
@@ -72,6 +75,8 @@ struct Path {
     size_t connections_max(const Limits& limits, Instant now) const;
     Instant next_connection(const Limits& limits) const;
     void begin_message(const Limits& limits, Instant now);
+    /// On other shards the last message, or connection, has begun before these.
+    void begun_elsewhere(const TotalLimits& limits, Instant next_message, Instant next_connection);
     /// What keeps messages from beginning, or connections from being opened.
     std::optional<Binding> holds_messages(const Limits& limits, Instant now) const;
     std::optional<Binding> holds_connections(const Limits& limits, Instant now) const;

@@ -82,6 +82,9 @@ struct Settings {
     WhenInDoubt when_in_doubt(storage::Class klass) const {
         return in_doubt.at(static_cast<size_t>(klass));
     }
+    /// A shard that works more than this part of its time has its hottest site spread over all
+    /// shards; 0: never.
+    double spread_above = 0.8;
     uint64_t memory_bytes = 512ull << 20;    // budget for contents and windows, all shards together
     uint64_t queue_bytes_max = 50ull << 30;  // of data_dir; above it ingest is refused
     uint64_t free_disk_min = 1ull << 30;     // below it ingest is refused

@@ -8,6 +8,24 @@ namespace engine {
 Share::Share(TotalKey key, TotalLimits limits, std::move_only_function<void(Share*)> news)
     : key_(std::move(key)), limits_(std::move(limits)), news_(std::move(news)) {}
 
+void Share::start(const TotalLimits& limits) {
+    limits_ = limits;
+    units_ = {};
+    messages_ = {};
+    connections_ = {};
+}
+
+void Share::adopt(uint32_t connections) {
+    if (limits_.connections == 0) return;
+    units_.adopt(connections);
+    note_news();
+}
+
+void Share::let_go() {
+    units_.award({.target = 0});
+    note_news();
+}
+
 void Share::note_news() {
     if (!std::exchange(told_news_, true)) news_(this);
 }

@@ -52,6 +52,13 @@ class Share {
     const TotalLimits& limits() const { return limits_; }
     /// A reload: what has begun by the limits before ends by them.
     void use(const TotalLimits& limits) { limits_ = limits; }
+    /// As if it were new; nothing of it is in use.
+    void start(const TotalLimits& limits);
+
+    /// Connections that have begun before there was this limit are counted from now on.
+    void adopt(uint32_t connections);
+    /// Nothing begins here any more: what it has goes back as it gets free.
+    void let_go();
 
     // Connections.
     bool may_connect(const Guest& guest, Instant now);

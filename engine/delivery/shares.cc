@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <functional>
+#include <algorithm>
 #include <utility>
 
+#include "engine/delivery/place.h"
 #include "engine/reactor/yield.h"
 
 namespace engine {
@@ -16,6 +17,10 @@ constexpr std::string_view kind = "quota";
 /// A blank is in no name.
 std::string note_of(const TotalKey& key) {
     return fmt::format("{} {}", to_string(key.of), key.name);
+}
+
+TotalKey key_of(const PathName& path) {
+    return {TotalOf::path, path.site + ' ' + path.source};
 }
 
 }  // namespace
@@ -65,8 +70,9 @@ void Shares::use(const Settings& settings) {
 }
 
 TotalLimits Shares::limits_of(const TotalKey& key) const {
-    const auto found = limits_.find(key);
-    return found == limits_.end() ? TotalLimits{} : found->second;
+    const auto& all = key.of == TotalOf::path ? paths_ : limits_;
+    const auto found = all.find(key);
+    return found == all.end() ? TotalLimits{} : found->second;
 }
 
 bool Shares::limits_messages_of(const std::string& tenant) const {
@@ -84,7 +90,72 @@ Share& Shares::of(TotalOf of, const std::string& name) {
 }
 
 ShardId Shares::keeper_of(const TotalKey& key) const {
-    return static_cast<ShardId>(std::hash<std::string>{}(note_of(key)) % parts_.post.count());
+    if (key.of == TotalOf::path)
+        return place_of(std::string_view(key.name).substr(0, key.name.find(' ')),
+                        parts_.post.count());
+    return place_of(note_of(key), parts_.post.count());
+}
+
+Share* Shares::path(const PathName& path) {
+    const auto found = shares_.find(key_of(path));
+    return found == shares_.end() ? nullptr : found->second.get();
+}
+
+void Shares::share_path(const PathName& path, const TotalLimits& limits) {
+    paths_[key_of(path)] = limits;
+    keepers_.erase(key_of(path));
+    of(TotalOf::path, key_of(path).name).start(limits);
+}
+
+void Shares::begin_path(const PathName& path, const Begun& begun) {
+    Keeper& of_path = keeper(key_of(path));
+    if (of_path.units) {
+        of_path.units->adopt(parts_.post.self(), begun.connections);
+        of(TotalOf::path, key_of(path).name).adopt(begun.connections);
+    }
+    if (of_path.messages) of_path.messages->not_before(begun.next_message);
+    if (of_path.connections) of_path.connections->not_before(begun.next_connection);
+}
+
+void Shares::lower_path(const PathName& path, const TotalLimits& limits) {
+    const auto shared = paths_.find(key_of(path));
+    if (shared == paths_.end()) return;
+    TotalLimits& now = shared->second;
+    const auto lower = [](auto& value, auto by) {
+        if (value > 0 && by > 0) value = std::min(value, by);
+    };
+    lower(now.connections, limits.connections);
+    lower(now.connection_rate_per_second, limits.connection_rate_per_second);
+    lower(now.rate_per_second, limits.rate_per_second);
+    keeper(shared->first).use(now, parts_.post.count());
+    of(TotalOf::path, shared->first.name).use(now);
+}
+
+bool Shares::has_lent(const PathName& path) const {
+    const auto found = keepers_.find(key_of(path));
+    return found != keepers_.end() && found->second.units &&
+           found->second.units->lent_beside(parts_.post.self()) > 0;
+}
+
+Shares::Begun Shares::end_path(const PathName& path) {
+    Begun begun;
+    const TotalKey key = key_of(path);
+    if (const auto found = keepers_.find(key); found != keepers_.end()) {
+        const Keeper& of_path = found->second;
+        if (of_path.messages) begun.next_message = of_path.messages->next();
+        if (of_path.connections) begun.next_connection = of_path.connections->next();
+        keepers_.erase(found);
+    }
+    paths_.erase(key);
+    of(TotalOf::path, key.name).start({});
+    return begun;
+}
+
+void Shares::leave_path(const PathName& path) {
+    paths_.erase(key_of(path));
+    Share& share = of(TotalOf::path, key_of(path).name);
+    share.use({});
+    share.let_go();
 }
 
 Shares::Keeper& Shares::keeper(const TotalKey& key) {
@@ -123,6 +194,8 @@ void Shares::send(const TotalKey& key, ShareTold told) {
 
 void Shares::hear(const TotalKey& key, ShardId from, const ShareTold& told) {
     if (stopped_) return;
+    // Of a path that is not shared any more: all of it has come back.
+    if (key.of == TotalOf::path && !paths_.contains(key)) return;
     if (!loaded_) {
         unheard_.push_back({key, from, told});  // a few of each shard and total
         return;

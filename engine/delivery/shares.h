@@ -27,6 +27,11 @@ struct SharesParts {
     TotalLimits node{};  // of everything that is sent
 };
 
+/// A source's way to a site.
+struct PathName {
+    std::string site, source;
+};
+
 class Shares {
   public:
     static constexpr size_t quotas_max = 20'000;  // kept over a restart
@@ -39,6 +44,30 @@ class Shares {
     /// This shard's part of what is allowed in a name, also when that is everything. It stays.
     Share& of(TotalOf of, const std::string& name);
     bool limits_messages_of(const std::string& tenant) const;
+
+    // Paths whose limits all shards share, while their site is spread (spread.h). The shard that
+    // owns the site keeps them.
+    /// The share in a path that is, or was, spread; null: it never was. It stays.
+    Share* path(const PathName& path);
+    /// From now on it has these limits: nothing begins over it here without a share.
+    void share_path(const PathName& path, const TotalLimits& limits);
+    /// At the keeper: of the path's connections there, so many stand already, and what begins next
+    /// does so not before.
+    struct Begun {
+        uint32_t connections = 0;
+        Instant next_message{}, next_connection{};
+    };
+    void begin_path(const PathName& path, const Begun& begun);
+    /// At the keeper: a limit was lowered.
+    void lower_path(const PathName& path, const TotalLimits& limits);
+    /// At the keeper: whether other shards have, or are sent, connections of it.
+    bool has_lent(const PathName& path) const;
+    /// At the keeper, when nothing is lent: its share has no limits any more. What was given out of
+    /// rates ends before the times that are returned.
+    Begun end_path(const PathName& path);
+    /// At the other shards: nothing begins over it here any more.
+    void leave_path(const PathName& path);
+
     /// Other settings. They count for what begins from now on; connections over a lowered limit end
     /// after what they have in hand.
     void use(const Settings& settings);
@@ -70,6 +99,7 @@ class Shares {
     SharesParts parts_;
     KeptNotes notes_;
     std::map<TotalKey, TotalLimits> limits_;  // of the settings, those that there are
+    std::map<TotalKey, TotalLimits> paths_;   // that are shared now
     std::map<TotalKey, std::unique_ptr<Share>> shares_;
     std::map<TotalKey, Keeper> keepers_;
     std::vector<Share*> news_;

@@ -59,8 +59,9 @@ Site::Site(const SiteParts& parts, SitePolicy policy, TlsDemand demand, const Po
           parts_.metrics.counter(catalog::connections_opened, {policy_.provider, "failed"})) {
     for (const SourceId source : pool.sources) {
         Path& path = budget_->path(source, parts_.reactor.now());
-        ways_.push_back({&path, policy_.limits,
-                         Claims(parts_.shares, policy_.provider, path.from->name, pool_)});
+        ways_.push_back(
+            {&path, policy_.limits,
+             Claims(parts_.shares, budget_->site(), policy_.provider, path.from->name, pool_)});
         path.from->limits.tighten(ways_.back().limits);
         rest_if_full(*ways_.back().path);
     }
@@ -248,29 +249,18 @@ void Site::heed(const std::vector<Verdict>& verdicts, Instant began, Connection&
     Path& path = *connection.way->path;
     const Instant now = parts_.reactor.now();
     const auto taken = [](const Verdict& one) { return one.kind == Verdict::Kind::delivered; };
-    if (std::ranges::any_of(verdicts, taken)) path.tempo.taken(now);
+    if (std::ranges::any_of(verdicts, taken)) {
+        path.tempo.taken(now);
+        ++path.taken_untold;
+    }
     const auto complaint = std::ranges::find_if(
         verdicts, [&](const Verdict& one) { return complains(one, connection.mx); });
     if (complaint == verdicts.end()) return;
-    // Some hosts count connections only when mail comes ("exceeded the maximum number of
-    // connections", to MAIL).
-    const bool of_number = complaint->reply.text.contains("connections") && path.open > 1;
-    if (of_number) {
-        connection.one_too_many = true;
-        if (!path.tempo.connection_refused(path.open - 1, now)) return;
-    } else if (!path.tempo.refused(began, now)) {
-        return;
-    }
-    const auto hold = std::chrono::ceil<std::chrono::milliseconds>(path.tempo.hold_until() - now);
-    metrics::log::info("site.throttled",
-                       {{"site", policy_.site},
-                        {"source", path.from->name},
-                        {"mx", connection.mx},
-                        {"code", complaint->reply.code},
-                        {"reply", complaint->reply.text},
-                        {"hold_ms", std::max<int64_t>(hold.count(), 0)},
-                        {"rate_now", fmt::format("{:.2f}/s", path.tempo.rate())},
-                        {"connections_now", of_number ? path.open - 1 : path.open}});
+    PathWord word{
+        .of = PathWord::Of::complaint, .began = began, .verdict = *complaint, .mx = connection.mx};
+    connection.one_too_many |= is_about_number(*complaint, path);
+    slow_down(path, word);
+    budget_->tell(path, std::move(word));
 }
 
 /// The path's own limits, and the totals that it counts for.

@@ -1,6 +1,6 @@
 // Site: the connections to one set of MX hosts and the loans that wait for them. One shard owns it,
-// so its limits are exact without a lock. Each connection is one coroutine that dials, greets and
-// pulls the next loan when it can send it.
+// so its limits are exact without a lock; others may help with it for a while (spread.h). Each
+// connection is one coroutine that dials, greets and pulls the next loan when it can send it.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/delivery/claims.h"
@@ -126,6 +127,19 @@ class Site final : Guest {
     std::optional<Binding> binding() const;
     const std::shared_ptr<SiteBudget>& budget() const { return budget_; }
 
+    // For the spread over shards (spread.h).
+    /// Messages begun since the last call.
+    uint64_t take_begun() { return std::exchange(begun_, 0); }
+    /// Whether more cores would help: nothing but the number of connections holds it back.
+    bool could_use_more_cores() const;
+    /// Whether it has a source that is counted on one shard only: a new one, by the day.
+    bool stays_on_its_shard() const;
+    /// Its paths' limits are shared with other shards from now on, or no more.
+    void share_paths();
+    void own_paths();
+    /// At the owner: what another shard has heard.
+    void hear(const PathWord& word);
+
     // For the budget: who has room to give, and who waits for it.
     size_t connections() const override { return live_; }
     size_t connections_wanted() const;  // that it would open at once if there were room
@@ -195,6 +209,10 @@ class Site final : Guest {
     void begin_message(Way& way);
     void rest_if_full(Path& path);
     void automate(const Verdict& verdict, const std::string& mx, Path& path);
+    static bool is_about_number(const Verdict& complaint, const Path& path);
+    void slow_down(Path& path, const PathWord& word);
+    void refuse_connection(Path& path, const PathWord& word);
+    void not_opened_here(const Attempt& attempt, Way& way, bool refused);
     bool rests(const Path& path) const;
     bool all_rest() const;
     void put_off_while_all_rest();
@@ -222,6 +240,7 @@ class Site final : Guest {
     std::list<Stream*> greeting_, open_streams_;  // before the first mail may go, and from then on
     size_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths
     size_t connecting_ = 0, busy_ = 0, idle_ = 0;  // of these
+    uint64_t begun_ = 0;                           // messages
     size_t sending_ = 0;                           // deliveries in transactions
     Instant fill_at_ = Instant::max();             // when fill() will be called; max: it waits for
                                                    // nothing

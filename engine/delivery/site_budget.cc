@@ -1,6 +1,7 @@
 #include "engine/delivery/site_budget.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/delivery/site.h"
 
@@ -21,11 +22,24 @@ Path& SiteBudget::path(SourceId source, Instant now) {
     for (const auto& known : paths_)
         if (known->source == source) return *known;
     auto from = source_in_force(settings_, source);
-    const PathNotes notes = known_(*from);
+    const PathNotes notes = known_ ? known_(*from) : PathNotes{};
     auto made = std::make_unique<Path>(source, std::move(from), notes, now);
     // It begins level with the others, or all would go over the newcomer until it is.
     for (const auto& other : paths_) made->served = std::max(made->served, other->served);
     return *paths_.emplace_back(std::move(made));
+}
+
+Path* SiteBudget::find(const std::string& source) {
+    for (const auto& known : paths_)
+        if (known->source != no_source && known->from->name == source) return known.get();
+    return nullptr;
+}
+
+void SiteBudget::tell(Path& path, PathWord word) {
+    word.source = path.from->name;
+    word.taken = std::exchange(path.taken_untold, 0);
+    word.open = path.open;
+    hears_(std::move(word));
 }
 
 void SiteBudget::use_settings() {

@@ -10,6 +10,7 @@
 
 #include "engine/delivery/path.h"
 #include "engine/delivery/settings_in_force.h"
+#include "engine/delivery/spread.h"
 
 namespace engine {
 
@@ -20,8 +21,16 @@ class SiteBudget {
     /// What was learned of a path before this budget was made.
     using Known = std::function<PathNotes(const SourceSettings&)>;
 
-    SiteBudget(const SettingsInForce& settings, Known known)
-        : settings_(settings), known_(std::move(known)) {}
+    /// Told what is heard on a path, at once.
+    using Hears = std::function<void(PathWord)>;
+
+    /// `known`: null where another shard owns the site.
+    SiteBudget(const SettingsInForce& settings, std::string site, Known known, Hears hears)
+        : settings_(settings),
+          site_(std::move(site)),
+          known_(std::move(known)),
+          hears_(std::move(hears)),
+          of_another_(!known_) {}
     SiteBudget(const SiteBudget&) = delete;
     SiteBudget& operator=(const SiteBudget&) = delete;
 
@@ -34,6 +43,13 @@ class SiteBudget {
     /// Whether a path knows something that must not be forgotten although nobody uses it: a rest,
     /// or what rules have counted.
     bool remembers(Instant now) const;
+
+    const std::string& site() const { return site_; }
+    /// Another shard owns the site: what is learned of the hosts is learned there.
+    bool is_of_another_shard() const { return of_another_; }
+    Path* find(const std::string& source);
+    /// Of a path of this budget; its counts are added.
+    void tell(Path& path, PathWord word);
 
     void join(Site& site) { sites_.push_back(&site); }
     void leave(Site& site) { std::erase(sites_, &site); }
@@ -51,7 +67,10 @@ class SiteBudget {
 
   private:
     const SettingsInForce& settings_;
+    std::string site_;
     Known known_;
+    Hears hears_;
+    bool of_another_;
     std::vector<std::unique_ptr<Path>> paths_;
     std::vector<Site*> sites_;
     size_t promised_ = 0;  // connections that are about to end for others

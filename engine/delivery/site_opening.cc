@@ -288,18 +288,17 @@ void Site::not_opened(Attempt attempt, Way* way) {
     way->why = verdict.reply.text;
     automate(verdict, attempt.mx, path);
     const bool greeted = verdict.stage == Stage::banner || verdict.stage == Stage::ehlo;
-    if (greeted && path.open > 0 &&
-        parts_.settings->bounce_rules->classify(verdict, attempt.mx) == BounceClass::throttled) {
-        if (path.tempo.connection_refused(path.open, now)) {
-            metrics::log::info("site.connections_learned", {{"site", policy_.site},
-                                                            {"source", path.from->name},
-                                                            {"mx", attempt.mx},
-                                                            {"reply", verdict.reply.text},
-                                                            {"connections", path.open}});
-        }
+    const bool refused = greeted && parts_.settings->bounce_rules->classify(verdict, attempt.mx) ==
+                                        BounceClass::throttled;
+    if (budget_->is_of_another_shard()) return not_opened_here(attempt, *way, refused);
+    PathWord word{.of = PathWord::Of::opening, .verdict = verdict, .mx = attempt.mx};
+    if (refused && path.open + path.open_elsewhere > 0) {
+        refuse_connection(path, word);
+        budget_->tell(path, std::move(word));
         way->hold_until = std::max(way->hold_until, now + hold_first);
         return;
     }
+    budget_->tell(path, std::move(word));
     // Connections that were dialled together fail together: that is one failure of the host, or a
     // short outage would be answered with the longest hold.
     if (now >= way->hold_until) {

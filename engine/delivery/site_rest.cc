@@ -37,6 +37,7 @@ std::string why_it_rests(const Path& path, const Reactor& reactor) {
 void Site::begin_message(Way& way) {
     Path& path = *way.path;
     path.begin_message(way.limits, parts_.reactor.now());
+    ++begun_;
     if (!path.from->warmup) return;
     path.warmup.add(parts_.reactor.wall());
     rest_if_full(path);
@@ -60,6 +61,13 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
     const BounceClass klass = parts_.settings->bounce_rules->classify(verdict, mx);
     const Instant now = parts_.reactor.now();
     const std::string reply = line_of(verdict.reply);
+    if (budget_->is_of_another_shard()) {
+        Automation any;  // the owner counts
+        any.heard(rules, policy_.provider, klass, reply, now);
+        if (any.remembers(now))
+            budget_->tell(path, {.of = PathWord::Of::rule, .verdict = verdict, .mx = mx});
+        return;
+    }
     const AutomationRule* rule = path.automation.heard(rules, policy_.provider, klass, reply, now);
     if (!rule || path.rests(now)) return;
     const Instant until = now + rule->duration;
@@ -76,6 +84,7 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
                 budget_->path(id, now).rest("rest", until, reason, rule->origin);
             break;
     }
+    budget_->tell(path, {.of = PathWord::Of::rule});
     metrics::log::warn("automation.fired",
                        {{"rule", rule->name},
                         {"action", to_string(rule->action)},

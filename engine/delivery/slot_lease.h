@@ -5,6 +5,7 @@
 // Pure: it knows no messages and no clock; shares.h carries what is told.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -59,6 +60,9 @@ class SlotKeeper {
     void use(Rules rules) { rules_ = rules; }
     const Rules& rules() const { return rules_; }
     SlotGrant grant(SlotAsk ask, Instant now, storage::WallTime wall);
+    /// The next one is no earlier: something has begun before that was not counted here.
+    void not_before(Instant first) { next_ = std::max(next_, first); }
+    Instant next() const { return next_; }  // that would be given out
 
     // Quotas hold over a crash, too: what is given out is on disk before, a block at a time.
     void load(const QuotaCounts& kept) { counts_ = bound_ = kept; }

@@ -47,10 +47,10 @@ void Tempo::Meter::turn_to(int64_t index) {
     last_ = std::max(last_, index);
 }
 
-void Tempo::Meter::add(Instant now) {
+void Tempo::Meter::add(Instant now, uint32_t messages) {
     const int64_t index = now.time_since_epoch() / slot;
     turn_to(index);
-    ++counts_[index % slots];
+    counts_[index % slots] += messages;
 }
 
 double Tempo::Meter::per_second(Instant now, int64_t over) const {
@@ -63,8 +63,8 @@ double Tempo::Meter::per_second(Instant now, int64_t over) const {
     return static_cast<double>(sum) * second / static_cast<double>(covered);
 }
 
-void Tempo::taken(Instant now) {
-    meter_.add(now);
+void Tempo::taken(Instant now, uint32_t messages) {
+    meter_.add(now, messages);
     if (rate_ == unlimited) return;
     if (now >= hold_until_) {
         taken_since_cut_ = true;

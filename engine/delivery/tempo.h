@@ -40,8 +40,8 @@ class Tempo {
     double rate() const { return rate_; }
     /// No message begins before.
     Instant hold_until() const { return hold_until_; }
-    /// A message was accepted.
-    void taken(Instant now);
+    /// Messages were accepted.
+    void taken(Instant now, uint32_t messages = 1);
     /// A message that had begun at `began` met a complaint about our speed. Those from before the
     /// last cut tell nothing new. True: this was a cut.
     bool refused(Instant began, Instant now);
@@ -64,7 +64,7 @@ class Tempo {
     class Meter {
       public:
         static constexpr int64_t slots = 16;
-        void add(Instant now);
+        void add(Instant now, uint32_t messages);
         /// Over so many slots, or as long as there was anything; over a second at least.
         double per_second(Instant now, int64_t over = slots) const;
         static constexpr int64_t second = 4;  // slots

@@ -9,14 +9,15 @@ namespace engine {
 namespace {
 
 constexpr std::array<std::string_view, total_of_count> owners{"provider", "source", "pool",
-                                                              "tenant", "node"};
+                                                              "tenant",   "node",   "path"};
 constexpr std::array<std::array<std::string_view, total_limit_count>, total_of_count> labels{
     {{"provider_connections", "provider_connection_rate", "provider_rate", "provider_hour",
       "provider_day"},
      {"source_connections", "source_connection_rate", "source_rate", "source_hour", "source_day"},
      {"pool_connections", "pool_connection_rate", "pool_rate", "pool_hour", "pool_day"},
      {"tenant_connections", "tenant_connection_rate", "tenant_rate", "tenant_hour", "tenant_day"},
-     {"node_connections", "node_connection_rate", "node_rate", "node_hour", "node_day"}}};
+     {"node_connections", "node_connection_rate", "node_rate", "node_hour", "node_day"},
+     {"connections", "connection_rate", "rate", "hour", "day"}}};
 
 constexpr std::array<std::string_view, total_limit_count> keys{
     "total_connections", "total_connection_rate", "total_rate", "total_per_hour", "total_per_day"};
@@ -74,6 +75,7 @@ std::string_view limit_label(TotalOf of, TotalLimit limit) {
 }
 
 std::string words_of(const TotalKey& key, const TotalLimits& limits, TotalLimit limit) {
+    if (key.of == TotalOf::path) return {};  // the setting's line says it
     const auto say = [&](const std::string& what) {
         if (key.of == TotalOf::node) return fmt::format("this node: {} in all", what);
         return fmt::format("{} {}: {} in all", to_string(key.of), key.name, what);

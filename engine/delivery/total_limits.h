@@ -10,9 +10,10 @@
 
 namespace engine {
 
-/// In whose name it is counted.
-enum class TotalOf : uint8_t { provider, source, pool, tenant, node };
-inline constexpr size_t total_of_count = static_cast<size_t>(TotalOf::node) + 1;
+/// In whose name it is counted. `path`: a source's way to one site, while the site is spread over
+/// all shards (spread.h); its limits are those of the path.
+enum class TotalOf : uint8_t { provider, source, pool, tenant, node, path };
+inline constexpr size_t total_of_count = static_cast<size_t>(TotalOf::path) + 1;
 std::string_view to_string(TotalOf of);
 
 struct TotalKey {
@@ -46,7 +47,8 @@ struct TotalLimits {
 /// By its key in the configuration: "total_connections".
 std::optional<TotalLimit> parse_total_limit(std::string_view key);
 std::string_view to_string(TotalLimit limit);
-/// A label of metrics and of `limit` in views: "provider_connections", "source_rate".
+/// A label of metrics and of `limit` in views: "provider_connections", "source_rate"; of a path
+/// "connections", "rate".
 std::string_view limit_label(TotalOf of, TotalLimit limit);
 /// For people: "provider google: 20 connections in all".
 std::string words_of(const TotalKey& key, const TotalLimits& limits, TotalLimit limit);

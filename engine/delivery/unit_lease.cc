@@ -13,6 +13,11 @@ void UnitKeeper::told(size_t shard, UnitNeed need) {
     from.need = need.need;
 }
 
+void UnitKeeper::adopt(size_t shard, uint32_t units) {
+    shards_.at(shard).held += units;
+    shards_.at(shard).need = std::max(shards_.at(shard).need, shards_.at(shard).held);
+}
+
 uint32_t UnitKeeper::lent() const {
     uint32_t sum = 0;
     for (const Shard& shard : shards_) sum += shard.held;
@@ -98,6 +103,12 @@ void UnitShare::award(const UnitAward& award) {
     held_ += award.granted;
     target_ = award.target;
     scarce_ = award.scarce;
+}
+
+void UnitShare::adopt(uint32_t units) {
+    held_ += units;
+    used_ += units;
+    peak_ = std::max(peak_, used_);
 }
 
 std::optional<UnitNeed> UnitShare::tell(uint32_t waiting) {

@@ -37,9 +37,12 @@ class UnitKeeper {
 
     void use(uint32_t limit) { limit_ = limit; }
     void told(size_t shard, UnitNeed need);
+    /// The shard has so many already, from before they were counted here.
+    void adopt(size_t shard, uint32_t units);
     /// What there is to say to shards now.
     std::vector<std::pair<size_t, UnitAward>> awards(Instant now);
     uint32_t lent() const;
+    uint32_t lent_beside(size_t shard) const { return lent() - shards_.at(shard).held; }
 
   private:
     struct Shard {
@@ -60,6 +63,8 @@ class UnitShare {
     void take();
     void release();
     void award(const UnitAward& award);
+    /// They are in use already, from before they were counted here.
+    void adopt(uint32_t units);
     uint32_t used() const { return used_; }
     uint32_t held() const { return held_; }
     /// In use beyond what the keeper lets us keep: so many should end.

@@ -227,10 +227,10 @@ TEST(Explain, TellsEachLimitWithItsLineAndWhatItOverrode) {
     engine::Limits limits;
     said.limits.emplace_back("[delivery]", limits);
     limits.connections = 5;
-    limits.origins[static_cast<size_t>(engine::LimitKey::connections)] = "sluice.toml:7";
+    limits.origins.set(engine::LimitKey::connections, "sluice.toml:7");
     said.limits.emplace_back("[[provider]] big", limits);
     limits.connections = 2;
-    limits.origins[static_cast<size_t>(engine::LimitKey::connections)] = "sluice.toml:20";
+    limits.origins.set(engine::LimitKey::connections, "sluice.toml:20");
     said.sources.push_back({"cold", limits});
     engine::TotalLimits total{.per_day = 9000};
     total.origins[static_cast<size_t>(engine::TotalLimit::per_day)] = "sluice.toml:30";

@@ -26,6 +26,8 @@ namespace sim {
     X(suspension, "suspension")                   /* an operator holds mail back for a while */   \
     X(detour, "detour")                           /* or sends it another way */                   \
     X(cancellation, "cancellation")                                                               \
+    X(busy_shard, "busy shard")                   /* for some seconds */                          \
+    X(spread, "spread")                           /* so a site was spread over all shards */      \
     /* of the storage and the DNS */                                                              \
     X(disk_operation, "disk operation")           /* writes and syncs that one of these failed */ \
     X(slow_disk, "slow disk")                                                                     \

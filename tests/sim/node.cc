@@ -4,6 +4,7 @@
 
 #include "engine/reactor/sleep.h"
 #include "metrics/check.h"
+#include "tests/sim/busy.h"
 #include "tests/sim/dns.h"
 #include "tests/sim/tls.h"
 
@@ -33,7 +34,8 @@ struct Node::Shard final : engine::Source {
                     .shards = of.directory_,
                     .settings = of.parts_.plan.settings,
                     .tls = tls().client,
-                    .in_doubt = in_doubt}) {
+                    .in_doubt = in_doubt,
+                    .busy = Busy(of.parts_.world, of.parts_.plan, number, registry)}) {
         of.exchange_.attach(number, reactor);
         of.directory_[number] = &delivery;
         reactor.add_source(*this);
