@@ -149,7 +149,9 @@ void DeliveryShard::take(Lending lending) {
         const std::pair key(job.tls, &settings_->pool_of(job.pool));
         parted[key].emplace_back(std::move(terms), home);
     }
-    if (draining_) return;  // they go home as they die
+    // A reload comes to one shard after the other: what was lent by other settings goes home to
+    // find its way by these, or it would wait here for a way and a demand that are no more.
+    if (draining_ || lending.settings != settings_.number()) return;  // they go home as they die
     for (auto& [key, loans] : parted)
         site_for(lending, key.first, *key.second)
             .take(lending.route, lending.domain, std::move(loans));

@@ -423,7 +423,7 @@ std::optional<Home::Turn> Home::next_turn(Link& link) {
 }
 
 void Home::lend(Link& link, WallTime now) {
-    Lending lending{link.route, link.site, link.domain, link.tls, {}};
+    Lending lending{link.route, link.site, link.domain, link.tls, parts_.settings.number(), {}};
     std::vector<LoanTerms> unsure;
     std::vector<Decision> decisions;
     link.order.set_credit(credit_of(link), lent_bytes_ > loan_bytes_max());
@@ -485,7 +485,8 @@ void Home::lend(Link& link, WallTime now) {
     }
     record_later(std::move(decisions));
     if (!unsure.empty()) {
-        Lending checked{lending.route, lending.site, lending.domain, lending.tls, {}};
+        Lending checked{lending.route, lending.site,     lending.domain,
+                        lending.tls,   lending.settings, {}};
         scope_.spawn(lend_checked(std::move(checked), std::move(unsure)));
     }
     if (!lending.loans.empty()) parts_.lender.lend(std::move(lending));

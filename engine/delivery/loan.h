@@ -119,6 +119,7 @@ struct Lending {
     std::string domain;  // whose settings apply when the key is a domain's; empty otherwise
     std::shared_ptr<const TlsDemand> tls;  // of settings and MTA-STS; a host's DANE comes on top
                                            // when it is connected to (engine/policy/host_demand.h)
+    uint64_t settings;                     // by which its way was found (SettingsInForce::number)
     std::vector<LoanTerms> loans;
 };
 
