@@ -1,6 +1,8 @@
 #include "engine/delivery/ready_queue.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "metrics/check.h"
 
@@ -17,11 +19,7 @@ ReadyQueue::Flow& ReadyQueue::flow_of(const Loan& loan) {
     const storage::QueueInfo& info = *loan.terms().queue;
     Tenants& side = sides_[static_cast<size_t>(info.klass)];
     auto& tenant = side.of(info.tenant, weight_of_ ? weight_of_(info.tenant) : 1);
-    const bool limited = is_limited_ && is_limited_(info.tenant);
-    if (limited != tenant.member.limited) {  // it is new, or a reload has changed it
-        const Counted counted(*this, info.klass, tenant.member);
-        tenant.member.limited = limited;
-    }
+    look_at_limit(tenant, info.klass);
     auto& campaign = tenant.member.campaigns.of(info.campaign, 1);
     std::list<Flow>& flows = campaign.member.flows;
     flows.push_back({id, {}});
@@ -30,23 +28,44 @@ ReadyQueue::Flow& ReadyQueue::flow_of(const Loan& loan) {
     return flows.back();
 }
 
-ReadyQueue::Counted::Counted(ReadyQueue& queue, storage::Class klass, Tenant& tenant)
-    : queue_(queue), side_(static_cast<size_t>(klass)), tenant_(tenant) {
+void ReadyQueue::look_at_limit(Tenants::Entry& tenant, storage::Class klass) {
+    const bool limited = is_limited_ && is_limited_(tenant.name);
+    if (limited == tenant.member.limited) return;
+    const Counted counted(*this, klass, tenant);
+    tenant.member.limited = limited;
+}
+
+std::vector<std::string> ReadyQueue::look_at_limits() {
+    std::set<std::string> held;
+    for (const auto& [id, place] : flows_) {
+        const bool first = place.side == &sides_[transactional];
+        Tenants::Entry& tenant = *place.tenant;
+        look_at_limit(tenant, static_cast<storage::Class>(first ? transactional : bulk));
+        if (tenant.member.loans > tenant.member.may_go()) held.insert(tenant.name);
+    }
+    return {held.begin(), held.end()};
+}
+
+ReadyQueue::Counted::Counted(ReadyQueue& queue, storage::Class klass, Tenants::Entry& tenant)
+    : queue_(queue), side_(static_cast<size_t>(klass)), name_(tenant.name), tenant_(tenant.member) {
     queue_.sizes_[side_] -= tenant_.may_go();
     queue_.held_ -= tenant_.loans - tenant_.may_go();
 }
 
 ReadyQueue::Counted::~Counted() {
-    tenant_.admitted = std::min(tenant_.admitted, tenant_.loans);
+    if (tenant_.admitted > tenant_.loans) {
+        queue_.unused_[name_] += tenant_.admitted - tenant_.loans;
+        tenant_.admitted = tenant_.loans;
+    }
     queue_.sizes_[side_] += tenant_.may_go();
     queue_.held_ += tenant_.loans - tenant_.may_go();
 }
 
 std::deque<Loan>& ReadyQueue::loans_for(const Loan& loan) {
     Flow& flow = flow_of(loan);
-    Tenant& tenant = flows_.at(flow.id).tenant->member;
+    Tenants::Entry& tenant = *flows_.at(flow.id).tenant;
     const Counted counted(*this, loan.terms().queue->klass, tenant);
-    ++tenant.loans;
+    ++tenant.member.loans;
     return flow.loans;
 }
 
@@ -84,7 +103,7 @@ void ReadyQueue::admit(const std::string& tenant) {
     for (const size_t side : {transactional, bulk}) {
         auto* of = sides_[side].find(tenant);
         if (!of || of->member.loans == of->member.may_go()) continue;
-        const Counted counted(*this, static_cast<storage::Class>(side), of->member);
+        const Counted counted(*this, static_cast<storage::Class>(side), *of);
         ++of->member.admitted;
         return;
     }
@@ -96,7 +115,7 @@ Loan ReadyQueue::take(const Place& place, Rides rides) {
     flow.loans.pop_front();
     {
         Tenant& tenant = place.tenant->member;
-        const Counted counted(*this, loan.terms().queue->klass, tenant);
+        const Counted counted(*this, loan.terms().queue->klass, *place.tenant);
         --tenant.loans;
         if (rides == Rides::no && tenant.admitted > 0) --tenant.admitted;
     }
@@ -153,7 +172,7 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
         std::deque<Loan> kept;
         for (Loan& loan : loans) {
             if (judge(loan)) {
-                const Counted counted(*this, loan.terms().queue->klass, place.tenant->member);
+                const Counted counted(*this, loan.terms().queue->klass, *place.tenant);
                 --place.tenant->member.loans;
                 taken.push_back(std::move(loan));
             } else {
@@ -176,6 +195,14 @@ void ReadyQueue::forget_turns() {
 }
 
 std::deque<Loan> ReadyQueue::take_all() {
+    for (const auto& [id, place] : flows_) {
+        Tenant& tenant = place.tenant->member;
+        if (!tenant.limited || tenant.admitted == 0) continue;
+        const bool first = place.side == &sides_[transactional];
+        const Counted counted(*this, static_cast<storage::Class>(first ? transactional : bulk),
+                              *place.tenant);
+        unused_[place.tenant->name] += std::exchange(tenant.admitted, 0);
+    }
     std::deque<Loan> all;
     while (auto loan = pop()) all.push_back(std::move(*loan));
     for (Loan& held : take_if([](const Loan&) { return true; })) all.push_back(std::move(held));

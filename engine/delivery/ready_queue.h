@@ -8,8 +8,10 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/delivery/fair_order.h"
@@ -27,8 +29,8 @@ class ReadyQueue {
     using WeightOf = std::function<double(const std::string& tenant)>;
     using IsLimited = std::function<bool(const std::string& tenant)>;
 
-    /// Asked when a tenant comes. Without `weight_of` all are equal; without `is_limited` nobody
-    /// is.
+    /// Asked when a tenant comes, and after a reload. Without `weight_of` all are equal; without
+    /// `is_limited` nobody is.
     explicit ReadyQueue(WeightOf weight_of = {}, IsLimited is_limited = {})
         : weight_of_(std::move(weight_of)), is_limited_(std::move(is_limited)) {}
 
@@ -42,6 +44,9 @@ class ReadyQueue {
     std::deque<Loan> take_all();
     /// Of what waits, everything of which `judge` says yes.
     std::vector<Loan> take_if(const std::function<bool(const Loan&)>& judge);
+
+    /// A reload may have changed who is limited. Returns those whose mail is held now.
+    std::vector<std::string> look_at_limits();
 
     /// Whether something of such a queue waits.
     bool has(const std::function<bool(const storage::QueueInfo&)>& judge) const;
@@ -59,6 +64,9 @@ class ReadyQueue {
     size_t admitted(const std::string& tenant);
     /// One more; a transactional one first. It is held again if it comes back to the front.
     void admit(const std::string& tenant);
+    /// Admissions, by tenant, that have come to nothing since the last call: what they were for
+    /// went home, or rode along with another.
+    std::map<std::string, size_t> take_unused() { return std::exchange(unused_, {}); }
 
   private:
     struct Flow {
@@ -85,10 +93,11 @@ class ReadyQueue {
         std::list<Flow>::iterator flow;
     };
     Flow& flow_of(const Loan& loan);
+    void look_at_limit(Tenants::Entry& tenant, storage::Class klass);
     /// While it lives the counts of a tenant may be changed.
     class Counted {
       public:
-        Counted(ReadyQueue& queue, storage::Class klass, Tenant& tenant);
+        Counted(ReadyQueue& queue, storage::Class klass, Tenants::Entry& tenant);
         Counted(const Counted&) = delete;
         Counted& operator=(const Counted&) = delete;
         ~Counted();
@@ -96,6 +105,7 @@ class ReadyQueue {
       private:
         ReadyQueue& queue_;
         size_t side_;
+        const std::string& name_;
         Tenant& tenant_;
     };
     std::deque<Loan>& loans_for(const Loan& loan);
@@ -108,6 +118,7 @@ class ReadyQueue {
     std::array<Tenants, 2> sides_;   // by class: transactional, bulk
     std::array<size_t, 2> sizes_{};  // that may be popped
     size_t held_ = 0;
+    std::map<std::string, size_t> unused_;
     std::unordered_map<storage::QueueId, Place> flows_;
     unsigned transactional_run_ = 0;  // turns that bulk has waited for
 };

@@ -304,12 +304,14 @@ bool Site::stopped(const Loan& loan, WallTime now) const {
 void Site::send_home_stopped() {
     const WallTime now = parts_.reactor.wall();
     ready_.take_if([&](const Loan& loan) { return stopped(loan, now); });
+    give_back_admissions();
     if (idle_ == live_ && ready_.empty() && ready_.held() == 0) ready_.forget_turns();
 }
 
 void Site::drain() {
     draining_ = true;
     ready_.take_all();  // they go home as they die
+    give_back_admissions();
     work_.notify_all();
     timer_.notify_all();
     for (const Way& way : ways_)

@@ -222,6 +222,7 @@ class Site final : Guest {
     void put(Loan loan);
     void put_back(Loan loan);
     void see_tenant(const std::string& tenant);
+    void give_back_admissions();
     Task<> admit(std::string tenant);
     std::optional<Binding> holds_tenants() const;
 

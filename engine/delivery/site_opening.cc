@@ -330,6 +330,7 @@ void Site::put_off(Attempt attempt) {
          {"deferred", ready_.size()},
          {"next_in", std::chrono::ceil<std::chrono::seconds>(next - parts_.reactor.now())}});
     for (Loan& loan : ready_.take_all()) loan.settle(attempt);
+    give_back_admissions();
 }
 
 }  // namespace engine

@@ -51,6 +51,7 @@ void Site::use_limits(Limits limits) {
         // Who waits for a slower rate than there is now looks again.
         if (!path.line.empty()) path.line.front()->notify_all();
     }
+    for (const std::string& tenant : ready_.look_at_limits()) see_tenant(tenant);
     work_.notify_all();
     timer_.notify_all();
     fill();
@@ -58,6 +59,7 @@ void Site::use_limits(Limits limits) {
 
 void Site::send_home_all() {
     ready_.take_all();  // they go home as they die
+    give_back_admissions();
 }
 
 /// Whether the connection that asks is one too many for a limit that was lowered. True is counted:

@@ -125,6 +125,7 @@ void Site::put_off_while_all_rest() {
     attempt.verdict.failure = Failure::unreachable;
     attempt.verdict.reply.text = "nothing was tried: " + why_it_rests(path, parts_.reactor);
     for (Loan& loan : ready_.take_all()) loan.settle(attempt);
+    give_back_admissions();
 }
 
 }  // namespace engine

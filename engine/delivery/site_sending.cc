@@ -350,6 +350,7 @@ std::vector<Loan> Site::pull(size_t host_most, size_t most) {
         if (!next) break;
         if (!stopped(*next, now)) loans.push_back(std::move(*next));
     }
+    give_back_admissions();  // of those that rode along
     return loans;
 }
 

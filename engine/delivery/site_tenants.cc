@@ -59,6 +59,14 @@ Task<> Site::admit(std::string tenant) {
     gates_.erase(tenant);
 }
 
+/// What was admitted and has not begun: others of the tenant's mail may, or its quota has it again.
+void Site::give_back_admissions() {
+    for (const auto& [tenant, count] : ready_.take_unused()) {
+        Share& total = parts_.shares.of(TotalOf::tenant, tenant);
+        for (size_t i = 0; i < count; ++i) total.give_back_message(parts_.reactor.now());
+    }
+}
+
 /// Of mail that waits for nothing else.
 std::optional<Binding> Site::holds_tenants() const {
     const Instant now = parts_.reactor.now();

@@ -231,6 +231,39 @@ TEST(ReadyQueue, TransactionalMailOfALimitedTenantIsAdmittedFirst) {
     EXPECT_EQ(order(queue), "b");
 }
 
+TEST(ReadyQueue, AReloadLimitsWhatWaitsAlready) {
+    Collected home;
+    bool limited = false;
+    ReadyQueue queue({}, [&](const std::string&) { return limited; });
+    queue.push(loan(home, {.queue = 0, .tenant = "t"}, 0));
+    queue.push(loan(home, {.queue = 0, .tenant = "t"}, 1));
+    limited = true;
+    EXPECT_EQ(queue.look_at_limits(), std::vector<std::string>{"t"});
+    EXPECT_EQ(queue.held("t"), 2u);
+    EXPECT_FALSE(queue.pop());
+    limited = false;
+    EXPECT_TRUE(queue.look_at_limits().empty());
+    EXPECT_EQ(queue.size(), 2u);
+}
+
+TEST(ReadyQueue, AdmissionsThatComeToNothingAreGivenBack) {
+    Collected home;
+    ReadyQueue queue({}, is_limited);
+    for (uint32_t i = 0; i < 3; ++i) queue.push(loan(home, {.queue = 0, .tenant = "limited"}, i));
+    queue.admit("limited");
+    queue.admit("limited");
+    const auto first = queue.pop();
+    EXPECT_TRUE(queue.take_unused().empty());
+    EXPECT_TRUE(queue.pop_same_job(*first));
+    EXPECT_TRUE(queue.pop_same_job(*first));
+    EXPECT_EQ(queue.take_unused()["limited"], 1u) << "it rode along with the first";
+    queue.push(loan(home, {.queue = 0, .tenant = "limited"}, 3));
+    queue.admit("limited");
+    EXPECT_EQ(queue.take_all().size(), 1u);
+    EXPECT_EQ(queue.take_unused()["limited"], 1u) << "it went home";
+    EXPECT_TRUE(queue.take_unused().empty());
+}
+
 /// Random calls against counts that are kept beside.
 TEST(ReadyQueue, CountsWhatMayGoAndWhatIsHeld) {
     for (unsigned seed = 1; seed <= 50; ++seed) {
