@@ -134,10 +134,13 @@ bool Claims::full(Instant now) const {
 
 Instant Claims::full_until(Instant now) const {
     Instant until{};
-    for (Share* share : shares()) {
-        const auto limit = share->holds_messages(now);
+    for (size_t i = 0; i < count_; ++i) {
+        // Who has the last one of a quota waits for the other totals with it. Who gave it back for
+        // the quota is used up, and took it again for it is not, did so for ever.
+        if ((has_ & bit(i)) != 0) continue;
+        const auto limit = shares_[i]->holds_messages(now);
         if (limit && *limit != TotalLimit::rate)
-            until = std::max(until, share->held_until(*limit, now));
+            until = std::max(until, shares_[i]->held_until(*limit, now));
     }
     return until;
 }
