@@ -206,9 +206,13 @@ void Shares::hear(const TotalKey& key, ShardId from, const ShareTold& told) {
         parts_.post.send(to, [&peer = parts_.peer(to), key, given] { peer.give(key, given); });
     };
     ShareGiven answer;
-    const auto grant = [&](std::optional<SlotKeeper>& slots, const std::optional<SlotAsk>& ask) {
-        return slots && ask ? std::optional(slots->grant(*ask, now, parts_.reactor.wall()))
-                            : std::nullopt;
+    const auto grant = [&](std::optional<SlotKeeper>& slots,
+                           const std::optional<SlotAsk>& ask) -> std::optional<SlotGrant> {
+        if (!ask) return std::nullopt;
+        // A reload that sets the total has not come here yet: no answer, and they would wait for it
+        // for ever.
+        if (!slots) return SlotGrant{};
+        return slots->grant(*ask, now, parts_.reactor.wall());
     };
     answer.messages = grant(of.messages, told.messages);
     answer.connections = grant(of.connections, told.connections);
