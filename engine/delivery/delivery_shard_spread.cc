@@ -98,8 +98,8 @@ void DeliveryShard::deal_out(Lending lending) {
     }
     for (ShardId to = 0; to < parts_.post.count(); ++to) {
         if (dealt[to].empty()) continue;
-        lend_to(to,
-                {lending.route, lending.site, lending.domain, lending.tls, std::move(dealt[to])});
+        lend_to(to, {lending.route, lending.site, lending.domain, lending.tls, lending.settings,
+                     std::move(dealt[to])});
     }
 }
 
@@ -128,7 +128,8 @@ void DeliveryShard::send_to_owner(Lending& lending) {
         lending.loans = std::move(ours);
     }
     if (theirs.empty()) return;
-    lend_to(owner, {lending.route, lending.site, lending.domain, lending.tls, std::move(theirs)});
+    lend_to(owner, {lending.route, lending.site, lending.domain, lending.tls, lending.settings,
+                    std::move(theirs)});
 }
 
 // --- the owner decides
