@@ -74,7 +74,7 @@ void TempoMemory::note(const std::string& site, const SiteBudget& budget) {
         PathNotes learned = path->notes();
         learned.tempo.rate = rounded(learned.tempo.rate);
         learned.tempo.good = rounded(learned.tempo.good);
-        // Most have learned nothing: their look-ups, once a second, were half of the CPU at rest.
+        // Most have learned nothing: no look-up for them, once a second.
         if (!path->noted && learned == PathNotes{}) continue;
         const std::string name = name_of(path->from->name, site);
         const auto found = entries_.find(name);
