@@ -46,7 +46,9 @@ void Shares::Keeper::use(const TotalLimits& limits, ShardId shards) {
         else if (is_set)
             part.emplace(value, more...);
     };
-    put(units, limits.connections > 0, limits.connections, size_t{shards});
+    // Without a limit whoever has units of it keeps them until they are free.
+    put(units, limits.connections > 0, limits.connections > 0 ? limits.connections : UINT32_MAX,
+        size_t{shards});
     put(messages, limits.limits_messages(),
         SlotKeeper::Rules{limits.rate_per_second, limits.per_hour, limits.per_day});
     put(connections, limits.connection_rate_per_second > 0,
@@ -66,7 +68,13 @@ void Shares::use(const Settings& settings) {
     limits_ = totals_of(settings);
     if (parts_.node.any()) limits_.emplace(TotalKey{TotalOf::node, {}}, parts_.node);
     for (const auto& [key, share] : shares_) share->use(limits_of(key));
-    for (auto& [key, keeper] : keepers_) keeper.use(limits_of(key), parts_.post.count());
+    for (auto& [key, keeper] : keepers_) {
+        keeper.use(limits_of(key), parts_.post.count());
+        if (!keeper.units) continue;
+        // Shards that have all they need would not ask, and go on with what there was before.
+        for (const auto& [shard, award] : keeper.units->awards(parts_.reactor.now()))
+            send_award(key, static_cast<ShardId>(shard), award);
+    }
 }
 
 TotalLimits Shares::limits_of(const TotalKey& key) const {
@@ -240,6 +248,11 @@ void Shares::tick() {
         ShareTold told = share->tell_all(parts_.reactor.now());
         if (told.any()) send(key, told);
     }
+}
+
+void Shares::send_award(const TotalKey& key, ShardId to, const UnitAward& award) {
+    parts_.post.send(to,
+                     [&peer = parts_.peer(to), key, award] { peer.give(key, {.units = award}); });
 }
 
 Task<> Shares::load() {

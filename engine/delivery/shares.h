@@ -93,6 +93,7 @@ class Shares {
     void send(const TotalKey& key, ShareTold told);
     void hear(const TotalKey& key, ShardId from, const ShareTold& told);
     void give(const TotalKey& key, const ShareGiven& given);
+    void send_award(const TotalKey& key, ShardId to, const UnitAward& award);
     void keep_soon();
     Task<> keep_quotas();
 
