@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/bounce/bounce_class.h"
+#include "engine/delivery/suppressed.h"
 #include "metrics/check.h"
 
 namespace sim {
@@ -29,19 +31,32 @@ WallTime due_at(const Item& item, Instant then) {
 
 }  // namespace
 
-std::string Book::address_of(size_t job, uint32_t index, const std::string& domain) {
-    return fmt::format("u{}.j{}@{}", index, job, domain);
+std::string Book::address_of(const JobBook& job, uint32_t index, const std::string& domain) {
+    return fmt::format("{}{}.{}{}@{}", job.spelling % 2 == 0 ? 'u' : 'U', index,
+                       job.spelling / 2 == 0 ? 'j' : 'J', job.root, domain);
+}
+
+std::string Book::listed_form(const Item& item) {
+    return engine::suppressed_form(item.address, item.domain);
 }
 
 Item* Book::item_of(std::string_view address) {
-    uint64_t index = 0, job = 0;
+    uint64_t index = 0, root = 0;
     std::string_view rest = address;
-    if (!rest.starts_with("u")) return nullptr;
+    const auto letter = [&](char small, char large) -> std::optional<unsigned> {
+        if (rest.empty() || (rest.front() != small && rest.front() != large)) return std::nullopt;
+        const unsigned is_large = rest.front() == large;
+        rest.remove_prefix(1);
+        return is_large;
+    };
+    const auto user = letter('u', 'U');
+    if (!user || !read_number(rest, index) || !rest.starts_with(".")) return nullptr;
     rest.remove_prefix(1);
-    if (!read_number(rest, index) || !rest.starts_with(".j")) return nullptr;
-    rest.remove_prefix(2);
-    if (!read_number(rest, job) || job >= jobs_.size()) return nullptr;
-    JobBook& found = jobs_[job];
+    const auto of_job = letter('j', 'J');
+    if (!of_job || !read_number(rest, root)) return nullptr;
+    const auto job = by_spelling_.find({root, *user + 2 * *of_job});
+    if (job == by_spelling_.end()) return nullptr;
+    JobBook& found = jobs_[job->second];
     if (index >= found.items.size() || found.items[index].address != address) return nullptr;
     return &found.items[index];
 }
@@ -61,12 +76,17 @@ std::string Book::name(const Item& item) const {
 
 size_t Book::add_job(JobBook job) {
     totals_.deliveries += job.items.size();
+    const size_t number = jobs_.size();
+    if (job.spelling == 0) job.root = number;
+    CHECK(by_spelling_.emplace(std::pair(job.root, job.spelling), number).second,
+          "two jobs with the same recipients");
     jobs_.push_back(std::move(job));
-    return jobs_.size() - 1;
+    return number;
 }
 
 void Book::named(size_t job, storage::JobId id) {
     jobs_[job].id = id;
+    jobs_[job].named_at = world_.now();
     if (!by_id_.emplace(static_cast<uint64_t>(id), job).second)
         world_.fail("job ids are unique", fmt::format("job {} has an id twice given", job));
 }
@@ -98,6 +118,7 @@ void Book::refused(size_t job) {
 
 void Book::booted(storage::Store& store) {
     ++boot_;
+    booted_at_ = world_.now();
     // The clock of this boot may say that much more time has passed.
     if (healed_) healed_->wall = std::max(healed_->wall, world_.engine_wall());
     poll(store);
@@ -106,6 +127,7 @@ void Book::booted(storage::Store& store) {
 void Book::stopped(Lost lost) {
     if (lost != Lost::nothing) lossy_boots_.insert(boot_);
     if (lost == Lost::machine) dark_boots_.insert(boot_);
+    suppressions_.stopped();
     for (JobBook& job : jobs_)
         for (JobBook::Part& part : job.parts) part.answered = true;
 }
@@ -163,6 +185,7 @@ void Book::poll(storage::Store& store) {
             }
             events_.emplace(event.seq, std::pair(event.type, event.delivery));
             apply(event);
+            if (event.type == Event::Type::bounced) check_bounce_entry(store, event);
         }
     }
 }
@@ -200,8 +223,9 @@ void Book::apply(const Event& event) {
         world_.fail("accepted comes first", name(*item) + " has another event first");
     if (item->state == Item::State::ended)
         world_.fail("nothing follows a terminal event", name(*item) + " has an event after it");
-    const bool attempted =
-        event.type != Event::Type::expired && event.type != Event::Type::cancelled;
+    const bool attempted = event.type != Event::Type::expired &&
+                           event.type != Event::Type::cancelled &&
+                           event.type != Event::Type::suppressed;
     const bool next = event.attempt == item->attempts + 1;
     if (!next && (attempted || event.attempt != item->attempts))
         world_.fail("attempts are counted one by one",
@@ -210,6 +234,7 @@ void Book::apply(const Event& event) {
         ++totals_.deferred;
         ++counts.deferrals;
         item->attempts = event.attempt;
+        item->deferred_at = world_.now();
         item->held = event.in_doubt && !event.next_attempt;
         if (item->held) {
             item->due_before.emplace_back(world_.now(), item->due);
@@ -253,6 +278,13 @@ void Book::terminal(Item& item, const Event& event) {
             if (!orders_.cancelled(item, jobs_[item.job]))
                 world_.fail("only what somebody cancelled is cancelled", name(item));
             return;
+        case Event::Type::suppressed:
+            ++counts.suppressed;
+            ++totals_.suppressed;
+            if (!suppressions_.may_be_listed(item.tenant, listed_form(item),
+                                             jobs_[item.job].named_at))
+                world_.fail("only who is on a list is suppressed", name(item));
+            return;
         default:
             world_.fail("known terminal events", name(item) + " ended in another way");
     }
@@ -279,6 +311,59 @@ void Book::check_expired(const Item& item, const Event& event) {
     const WallTime well_since = std::max(healed_->wall, due_at(item, healed_->at));
     if (item.expires > well_since + healed_->life)
         world_.fail("what is well is delivered", name(item) + " expired all the same");
+}
+
+/// An entry that a bounce makes is there exactly when its event is.
+void Book::check_bounce_entry(storage::Store& store, const Event& event) {
+    const auto klass = engine::parse_bounce_class(event.bounce_class);
+    if (!klass) return world_.fail("a bounce has a class", event.to);
+    const std::string address = engine::suppressed_form(event.to, event.domain);
+    const auto enters = [&](const engine::Settings& settings) {
+        return settings.suppresses(event.tenant, *klass);
+    };
+    // It was decided some time before, when the disk was full.
+    const Instant from = world_.now() - settings_.lag(world_.now());
+    const bool must = settings_.all(from, world_.now(), enters);
+    const bool must_not = settings_.all(
+        from, world_.now(), [&](const engine::Settings& settings) { return !enters(settings); });
+    const auto entry = store.suppression(event.tenant, address);
+    if (!entry) return;  // a disk that cannot be read says nothing
+    if (must) ++totals_.listed_by_bounces;
+    const bool removed = suppressions_.removal_goes_on(event.tenant, address);
+    if (must && !*entry && !removed)
+        world_.fail("a bounce enters its recipient", address + " is not on its list");
+    if (must_not && *entry && !suppressions_.may_be_on(event.tenant, address))
+        world_.fail("only what was asked for is on a list", address + " is on one");
+    if (*entry && (*entry)->source == "bounce") suppressions_.bounced(event.tenant, address);
+}
+
+/// What a site held when the entry came is not asked again. What was at home then, for certain, is.
+void Book::check_suppressed(const Item& item, const Way& way) {
+    const auto since = suppressions_.listed_since(item.tenant, listed_form(item));
+    if (!since || way.begun < *since) return;
+    const bool was_home = item.accepted_at >= *since || item.deferred_at >= *since ||
+                          booted_at_ >= *since ||
+                          world_.engine_wall(*since) + world_.clock_slack() < due_at(item, *since);
+    if (!was_home) return;
+    const auto later = std::chrono::floor<std::chrono::milliseconds>(way.begun - *since);
+    world_.fail("nothing is sent to who is on a suppression list",
+                fmt::format("{}, {} ms after", name(item), later.count()));
+}
+
+void Book::check_route(const Item& item, const Way& way) {
+    if (way.group == OrderBook::relay) return;  // orders lead there
+    const auto is_led = [&](const engine::Settings& settings) {
+        const engine::DomainSettings* domain = led_domain(settings);
+        return domain && domain->name == item.domain;
+    };
+    const Instant from = way.begun - settings_.lag(way.begun), now = world_.now();
+    if (way.group != SettingsBook::fixed_group) {
+        if (settings_.all(from, now, is_led))
+            world_.fail("a fixed route is kept to",
+                        fmt::format("{} went to {}", item.address, way.group));
+    } else if (settings_.all(from, now, [&](const auto& one) { return !is_led(one); })) {
+        world_.fail("only who has a fixed route takes it", item.address);
+    }
 }
 
 void Book::check_rows(storage::Store& store) {
@@ -313,7 +398,8 @@ void Book::check_rows(storage::Store& store) {
         const storage::JobCounts& want = ledger_[tenant];
         if (counts.accepted != want.accepted || counts.delivered != want.delivered ||
             counts.bounced != want.bounced || counts.expired != want.expired ||
-            counts.cancelled != want.cancelled || counts.open() != want.open())
+            counts.cancelled != want.cancelled || counts.suppressed != want.suppressed ||
+            counts.open() != want.open())
             world_.fail("the ledger is the sum of the events", "tenant " + tenant);
     }
 }
@@ -321,6 +407,8 @@ void Book::check_rows(storage::Store& store) {
 void Book::tried(Item& item, Link& link, const Way& way) {
     const Instant sent = way.sent;
     orders_.check_sent(item, jobs_[item.job], way);
+    check_suppressed(item, way);
+    check_route(item, way);
     const WallTime when = world_.engine_wall(sent);
     if (item.state == Item::State::unknown)
         world_.fail("only what is accepted is sent", item.address + " is on the wire before that");
@@ -344,10 +432,11 @@ void Book::tried(Item& item, Link& link, const Way& way) {
             world_.fail("nothing is sent twice at a time", name(item));
         // What goes again was named, also when the process died over it. Only the machine's death
         // may take that along.
-        const Instant first = late ? sent : before.sent;
+        const bool former = late || sent < before.sent;
+        const Instant first = former ? sent : before.sent;
         const bool named =
             std::ranges::any_of(item.doubts, [&](Instant doubt) { return doubt >= first; });
-        const bool dark = dark_boots_.contains(late ? way.boot : before.boot);
+        const bool dark = dark_boots_.contains(former ? way.boot : before.boot);
         if (!named && !dark && before.link.get() != &link)
             world_.fail("what may be a duplicate was called in doubt", name(item));
     }
@@ -358,6 +447,13 @@ size_t Book::took(Item& item, std::shared_ptr<Link> link, bool trusted, Sent sen
     if (!item.acceptances.empty()) ++totals_.duplicates;
     item.acceptances.push_back({std::move(link), sent.boot, std::nullopt, trusted, sent.at});
     return item.acceptances.size() - 1;
+}
+
+const JobBook* Book::job_of_sender(std::string_view sender) const {
+    uint64_t number = 0;
+    if (!sender.starts_with("b")) return nullptr;
+    sender.remove_prefix(1);
+    return read_number(sender, number) && number < jobs_.size() ? &jobs_[number] : nullptr;
 }
 
 void Book::lied_to_sender(std::string_view sender) {

@@ -13,6 +13,8 @@
 #include "storage/store.h"
 #include "tests/sim/network.h"
 #include "tests/sim/orders.h"
+#include "tests/sim/settings_book.h"
+#include "tests/sim/suppressions.h"
 #include "tests/sim/traffic.h"
 #include "tests/sim/world.h"
 
@@ -46,12 +48,18 @@ struct Item {
     bool refused = false;  // somebody has given a reason to bounce it
     bool lied_to = false;  // a receiver has answered out of step: what was said of it may be wrong
     std::vector<Instant> doubts;  // when events called it in doubt
+    Instant deferred_at{};        // the last time that it came home
     bool held = false;            // in doubt, until an operator decides
 };
 
 struct JobBook {
     storage::JobId id{};
-    std::string tenant, campaign;
+    std::string tenant, campaign, pool;
+    // Jobs with the same root have recipients that differ by the case of letters only, which lists
+    // do not see.
+    size_t root = 0;
+    unsigned spelling = 0;
+    Instant named_at{};
     storage::Class klass = storage::Class::bulk;
     std::optional<WallTime> send_at;
     std::chrono::milliseconds expires_in{};
@@ -67,18 +75,30 @@ struct JobBook {
 struct Totals {
     uint64_t deliveries = 0, acknowledged = 0, accepted = 0, duplicates = 0, in_doubt = 0;
     uint64_t delivered = 0, deferred = 0, bounced = 0, expired = 0, cancelled = 0, events = 0;
+    uint64_t suppressed = 0, listed_by_bounces = 0;
 };
 
 class Book {
   public:
-    explicit Book(World& world) : world_(world), orders_(world), traffic_(world) {}
+    explicit Book(World& world)
+        : world_(world),
+          settings_(world),
+          orders_(world),
+          suppressions_(world),
+          traffic_(world, settings_) {}
+    SettingsBook& settings() { return settings_; }
+    const SettingsBook& settings() const { return settings_; }
+    SuppressionBook& suppressions() { return suppressions_; }
     OrderBook& orders() { return orders_; }
     Traffic& traffic() { return traffic_; }
 
     /// The ids of its items are given by the order in `addresses`.
     size_t add_job(JobBook job);
     JobBook& job(size_t number) { return jobs_[number]; }
-    static std::string address_of(size_t job, uint32_t index, const std::string& domain);
+    static constexpr unsigned spellings = 4;
+    static std::string address_of(const JobBook& job, uint32_t index, const std::string& domain);
+    /// As suppression lists have it.
+    static std::string listed_form(const Item& item);
     /// Nothing when it is none of ours.
     Item* item_of(std::string_view address);
 
@@ -114,6 +134,7 @@ class Book {
     /// What is said of mails under this sender may be wrong.
     void lied_to_sender(std::string_view sender);
     static std::string sender_of(size_t job) { return fmt::format("b{}@sender.test", job); }
+    const JobBook* job_of_sender(std::string_view sender) const;
 
     bool all_ended() const { return open_ == 0; }
     size_t open() const { return open_; }
@@ -130,20 +151,27 @@ class Book {
     void terminal(Item& item, const storage::Event& event);
     void check_delivered(const Item& item, const storage::Event& event);
     void check_expired(const Item& item, const storage::Event& event);
+    void check_bounce_entry(storage::Store& store, const storage::Event& event);
+    void check_suppressed(const Item& item, const Way& way);
+    void check_route(const Item& item, const Way& way);
     void check_parts();
     Item* item_of(storage::DeliveryId id);
     std::string name(const Item& item) const;
 
     World& world_;
+    SettingsBook settings_;
     OrderBook orders_;
+    SuppressionBook suppressions_;
     Traffic traffic_;
     std::vector<JobBook> jobs_;
     std::unordered_map<uint64_t, size_t> by_id_;
+    std::map<std::pair<size_t, unsigned>, size_t> by_spelling_;  // root and spelling: its job
     // By seq. A commit that failed leaves a gap for ever.
     std::map<uint64_t, std::pair<storage::Event::Type, storage::DeliveryId>> events_;
     uint64_t last_seq() const { return events_.empty() ? 0 : events_.rbegin()->first; }
     std::map<std::string, storage::JobCounts> ledger_;
     uint32_t boot_ = 0;
+    Instant booted_at_{};
     std::set<uint32_t> dark_boots_;   // ended with the machine
     std::set<uint32_t> lossy_boots_;  // ended without having told the store all they knew
     size_t open_ = 0;

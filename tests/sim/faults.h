@@ -28,6 +28,9 @@ namespace sim {
     X(cancellation, "cancellation")                                                               \
     X(busy_shard, "busy shard")                   /* for some seconds */                          \
     X(spread, "spread")                           /* so a site was spread over all shards */      \
+    X(listed, "listed")                           /* recipients are put on a suppression list */  \
+    X(unlisted, "unlisted")                       /* or taken from it */                          \
+    X(reload, "reload")                           /* other settings while mail flows */           \
     /* of the storage and the DNS */                                                              \
     X(disk_operation, "disk operation")           /* writes and syncs that one of these failed */ \
     X(slow_disk, "slow disk")                                                                     \

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <random>
 #include <string_view>
 
@@ -11,13 +12,14 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: sluice-sim --seed N [--print] [--calm|--moody]  one seed; --print shows its trace\n"
+    "usage: sluice-sim --seed N [--print] [WEATHER]         one seed; --print shows its trace\n"
     "       sluice-sim --seed N --cut-at-sync N [--print]   2,000 mails and a power cut\n"
     "       sluice-sim --from N --count N [--jobs N]        seeds in a row; goes on after a "
     "failure\n"
     "       sluice-sim --power-cuts STRIDE [--seed N]       2,000 mails, a cut at each STRIDE-th "
     "sync\n"
     "       sluice-sim --long MINUTES [--jobs N]            fresh seeds for so long\n"
+    "WEATHER is --calm, --moody or --restless; else it is rough.\n"
     "       sluice-sim-mutants --mutation NAME ...          with a planted bug (mutate.py lists "
     "them)\n";
 
@@ -31,15 +33,22 @@ bool number(std::string_view text, uint64_t& value) {
     return error == std::errc{} && end == text.data() + text.size();
 }
 
+std::optional<sim::Weather> weather_of(std::string_view word) {
+    if (word == "--calm") return sim::Weather::calm;
+    if (word == "--moody") return sim::Weather::moody;
+    if (word == "--restless") return sim::Weather::restless;
+    return std::nullopt;
+}
+
 bool parse(int argc, char** argv, Arguments& arguments) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        if (word == "--print" || word == "--calm" || word == "--moody") {
-            if (word == "--print")
-                arguments.seeds.print = true;
-            else
-                arguments.seeds.weather =
-                    word == "--calm" ? sim::Weather::calm : sim::Weather::moody;
+        if (word == "--print") {
+            arguments.seeds.print = true;
+            continue;
+        }
+        if (const auto weather = weather_of(word)) {
+            arguments.seeds.weather = *weather;
             continue;
         }
         if (++i == argc) return false;

@@ -44,11 +44,21 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"follows a clock that is set at once", 100},
         Planted{"sends in the clear what demands TLS", 100},
         Planted{"forgets a connection that it closes", 20},
-        Planted{"sends on what is suspended", 100}, Planted{"lets a suspended source go on", 100},
-        Planted{"sends on what is cancelled", 100}, Planted{"forgets orders when it ends", 200},
-        Planted{"leads nobody away", 100}, Planted{"two mails in place of one", 100},
-        Planted{"opens connections too fast", 500},
-        Planted{"one mail too many on a connection", 20}, Planted{"one recipient too many", 20}));
+        Planted{"sends on what is suspended", 400}, Planted{"lets a suspended source go on", 2000},
+        Planted{"sends on what is cancelled", 100}, Planted{"forgets orders when it ends", 1500},
+        Planted{"leads nobody away", 800}, Planted{"two mails in place of one", 100},
+        Planted{"opens connections too fast", 2000},
+        Planted{"one mail too many on a connection", 20}, Planted{"one recipient too many", 20},
+        // Of totals, lists and reloads.
+        Planted{"keeps a unit that it gives back", 20, Weather::restless},
+        Planted{"gives out a moment twice", 200, Weather::restless},
+        Planted{"gives out more than the quota", 40, Weather::restless},
+        Planted{"forgets quotas when it ends", 100, Weather::restless},
+        Planted{"asks no list before it sends", 60, Weather::restless},
+        Planted{"asks no list at ingest", 60, Weather::restless},
+        Planted{"a bounce enters nobody", 20, Weather::restless},
+        Planted{"a retired site goes on", 50, Weather::restless},
+        Planted{"keeps the limits of before", 80, Weather::restless}));
 
 }  // namespace
 }  // namespace sim

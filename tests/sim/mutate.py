@@ -144,6 +144,42 @@ MUTATIONS = {
         "engine/delivery/site_sending.cc",
         "while (loans.size() < most) {",
         "while (loans.size() < most + ({on} ? 1 : 0)) {")],
+    "keeps a unit that it gives back": [(
+        "engine/delivery/unit_lease.cc",
+        "held_ -= given;",
+        "held_ -= {on} ? 0 : given;")],
+    "gives out a moment twice": [(
+        "engine/delivery/slot_lease.cc",
+        "next_ += grant.gap * static_cast<int64_t>(count);",
+        "next_ += grant.gap * static_cast<int64_t>(count) / ({on} ? 2 : 1);")],
+    "gives out more than the quota": [(
+        "engine/delivery/slot_lease.cc",
+        "if (limit > 0) left = std::min(left, limit > count ? limit - count : 0);",
+        "if (limit > 0) left = std::min(left, limit + ({on} ? 3 : 0) > count ? limit + ({on} ? 3 : 0) - count : 0);")],
+    "forgets quotas when it ends": [(
+        "engine/delivery/shares.cc",
+        "put = store.put_notes(kind, notes);",
+        "if (!{on}) put = store.put_notes(kind, notes);")],
+    "asks no list before it sends": [(
+        "engine/delivery/home.cc",
+        "auto& where = may_be_suppressed(terms, suppressed_upto) ? unsure : lending.loans;",
+        "auto& where = may_be_suppressed(terms, suppressed_upto) && !{on} ? unsure : lending.loans;")],
+    "asks no list at ingest": [(
+        "engine/delivery/shard_intake.cc",
+        "return !job.reports && store_.suppressed_upto(job.tenant) != storage::JobId{};",
+        "return !{on} && !job.reports && store_.suppressed_upto(job.tenant) != storage::JobId{};")],
+    "a bounce enters nobody": [(
+        "engine/delivery/outcomes.cc",
+        "if (!decision.suppresses) continue;",
+        "if (!decision.suppresses || {on}) continue;")],
+    "a retired site goes on": [(
+        "engine/delivery/delivery_shard_reload.cc",
+        "    site->drain();\n    if (!site->idle())",
+        "    if (!{on}) site->drain();\n    if (!site->idle())")],
+    "keeps the limits of before": [(
+        "engine/delivery/site_reload.cc",
+        "policy_.limits = std::move(limits);",
+        "if (!{on}) policy_.limits = std::move(limits);")],
     "takes 4yz for a success": [(
         "engine/smtp/transaction.cc",
         "    if (says_yes(reply)) {\n        if (accepted_ == 0",

@@ -67,7 +67,7 @@ void Link::connect(Op& op) {
     peer_ = std::move(answer.peer);
     latency_ = answer.latency;
     if (!network_.calm_ && world.chance(0.2)) window_ = 1 + world.draw(8192);
-    network_.count(*this, 1);
+    network_.tell(*this, true);
     ++network_.connections_;
     if (answer.kind == Answer::Kind::lose) return;  // the deadline ends it
     const int result = answer.kind == Answer::Kind::accept   ? 0
@@ -207,10 +207,8 @@ engine::Result<engine::SocketAddress> Network::peer_of(int fd) const {
     return links_.at(fd)->address_;
 }
 
-void Network::count(Link& link, int by) {
-    size_t& count = counts_[{link.host_, link.source_}];
-    count += static_cast<size_t>(by);
-    if (by > 0 && on_connections_) on_connections_(link.host_, link.source_, count);
+void Network::tell(const Link& link, bool opened) {
+    if (on_connections_) on_connections_({link.fd_, link.host_, link.source_, opened});
 }
 
 void Network::close(int fd) {
@@ -218,7 +216,7 @@ void Network::close(int fd) {
     CHECK(found != links_.end(), "a socket was closed twice");
     const std::shared_ptr<Link> link = found->second;
     links_.erase(found);
-    if (link->address_.size > 0) count(*link, -1);
+    if (link->address_.size > 0) tell(*link, false);
     link->closed_here_ = true;
     link->closed_at_ = world_.now();
     for (Op** op : {&link->connector_, &link->receiver_, &link->sender_})

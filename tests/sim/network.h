@@ -136,9 +136,13 @@ class Network {
     /// The process died: its kernel ends all its connections.
     void crash(Reactor& reactor);
 
-    /// Called with the group and source of each new connection and how many these have now.
-    using Look =
-        std::function<void(const std::string& group, const std::string& source, size_t count)>;
+    /// Called when a connection is opened, and when it is closed.
+    struct Seen {
+        int socket;
+        const std::string &group, &source;
+        bool opened;
+    };
+    using Look = std::function<void(const Seen&)>;
     void on_connections(Look look) { on_connections_ = std::move(look); }
     size_t open_sockets(const Reactor& reactor) const;
     uint64_t connections() const { return connections_; }
@@ -148,13 +152,12 @@ class Network {
 
   private:
     friend Link;
-    void count(Link& link, int by);
+    void tell(const Link& link, bool opened);
 
     World& world_;
     Listener listener_;
     std::map<int, std::shared_ptr<Link>> links_;
     std::vector<std::weak_ptr<Link>> all_;  // a link and its peer hold each other until the end
-    std::map<std::pair<std::string, std::string>, size_t> counts_;
     Look on_connections_;
     int last_fd_ = 2;
     bool calm_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
 #include "metrics/check.h"
 #include "tests/sim/busy.h"
@@ -18,6 +19,7 @@ struct Node::Shard final : engine::Source {
           id(number),
           reactor(of.parts_.world, of.parts_.network),
           worker(of.parts_.world, reactor, of.parts_.after_work),
+          reads(of.parts_.world, reactor, of.parts_.after_work),
           signers(of.parts_.world, reactor, [] { return true; }),
           dns(of.parts_.world, reactor, of.parts_.plan.zone),
           in_doubt(of.parts_.in_doubt[number], of.parts_.store.boot()),
@@ -35,6 +37,7 @@ struct Node::Shard final : engine::Source {
                     .settings = of.parts_.plan.settings,
                     .tls = tls().client,
                     .in_doubt = in_doubt,
+                    .node = of.parts_.plan.node,
                     .busy = Busy(of.parts_.world, of.parts_.plan, number, registry)}) {
         of.exchange_.attach(number, reactor);
         of.directory_[number] = &delivery;
@@ -51,6 +54,8 @@ struct Node::Shard final : engine::Source {
     Task<> submit(const JobPlan* plan);
     Task<> give(Order order);
     Task<> lift();
+    Task<> change_list(ListChange change);
+    Task<> reload(Snapshot next);
     Task<> end(Nanoseconds patience) {
         co_await delivery.drain(reactor.now() + patience);
         co_await submissions.join();
@@ -61,7 +66,7 @@ struct Node::Shard final : engine::Source {
     const engine::ShardId id;
     metrics::Registry registry;
     Reactor reactor;
-    Worker worker, signers;
+    Worker worker, reads, signers;
     Dns dns;
     storage::InDoubtJournal in_doubt;
     engine::DeliveryShard delivery;
@@ -142,6 +147,38 @@ Task<> Node::Shard::lift() {
     for (const engine::OrderId one : ids) co_await delivery.orders().resume(one);
 }
 
+Task<> Node::Shard::change_list(ListChange change) {
+    SuppressionBook& book = node.parts_.book.suppressions();
+    storage::Store& store = node.parts_.store;
+    const size_t number = book.call(change);
+    bool good = false;
+    if (change.kind == ListChange::Kind::add) {
+        std::vector<storage::Suppression> entries;
+        for (const std::string& address : change.addresses)
+            entries.push_back({.tenant = change.list,
+                               .address = address,
+                               .reason = "simulated",
+                               .source = "api",
+                               .time = delivery.intake().now()});
+        co_await reads.run([&] { good = store.suppress(entries).has_value(); });
+        store.look_again(change.list, delivery.intake().now());
+    } else {
+        co_await reads.run(
+            [&] { good = store.unsuppress(change.list, change.addresses).has_value(); });
+    }
+    node.parts_.world.trace("list {}: {}", change.list, good ? "changed" : "not changed");
+    book.answered(number, good);
+}
+
+Task<> Node::Shard::reload(Snapshot next) {
+    for (const auto& shard : node.shards_)
+        co_await engine::call(node.exchange_.post(id), node.exchange_.post(shard->id),
+                              [to = &shard->delivery, next] { to->use(next); });
+    node.parts_.book.settings().stands();
+    node.parts_.world.trace("the settings are in force");
+    node.reloading_ = false;
+}
+
 Node::Node(NodeParts parts, Queues queues)
     : parts_(std::move(parts)), directory_(parts_.plan.shards), exchange_(parts_.plan.shards, 16) {
     for (engine::ShardId id = 0; id < parts_.plan.shards; ++id)
@@ -168,6 +205,22 @@ void Node::give(size_t shard, Order order) {
 void Node::lift_suspensions() {
     Shard& at = *shards_.front();
     at.todo.emplace_back([&at] { at.submissions.spawn(at.lift()); });
+}
+
+void Node::change_list(size_t shard, ListChange change) {
+    Shard& at = *shards_[shard % shards_.size()];
+    at.todo.emplace_back(
+        [&at, change = std::move(change)] { at.submissions.spawn(at.change_list(change)); });
+}
+
+bool Node::reload(Snapshot next) {
+    if (std::exchange(reloading_, true)) return false;
+    // The file is there before anybody reads it: a node that dies now starts with it.
+    parts_.plan.settings = next;
+    parts_.book.settings().called(next);
+    Shard& at = *shards_.front();
+    at.todo.emplace_back([&at, next] { at.submissions.spawn(at.reload(next)); });
+    return true;
 }
 
 void Node::drain(Nanoseconds patience) {
@@ -215,7 +268,7 @@ void Node::check_at_rest(bool lost) const {
             fail(*shard, fmt::format("{} receive buffers were not given back", left));
         if (const size_t left = shard->reactor.pending())
             fail(*shard, fmt::format("{} operations are pending", left));
-        if (shard->worker.backlog() + shard->signers.backlog() > 0)
+        if (shard->worker.backlog() + shard->reads.backlog() + shard->signers.backlog() > 0)
             fail(*shard, "a worker has work");
         if (const size_t left = shard->in_doubt.held(); left > 0 && !lost)
             fail(*shard, fmt::format("{} deliveries are in doubt", left));

@@ -39,6 +39,10 @@ class Node {
     /// As an operator does it, at the shard that is asked.
     void give(size_t shard, Order order);
     void lift_suspensions();
+    /// As ingest does it for who calls its API.
+    void change_list(size_t shard, ListChange change);
+    /// As ingest does it with a new configuration, shard after shard. False: one goes on.
+    bool reload(Snapshot next);
 
     /// Ends in order; drained() says when.
     void drain(Nanoseconds patience);
@@ -63,7 +67,7 @@ class Node {
     engine::ShardDirectory directory_;
     engine::Exchange exchange_;
     std::vector<std::unique_ptr<Shard>> shards_;
-    bool draining_ = false;
+    bool draining_ = false, reloading_ = false;
 };
 
 /// Keeps a crashed node for ever. Its coroutines can never run again, and nothing ends a coroutine

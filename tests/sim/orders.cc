@@ -20,7 +20,7 @@ bool Order::is_about(const Item& item, const JobBook& job) const {
 }
 
 bool Order::is_about(const Item& item, const JobBook& job, const Way& way) const {
-    return is_about(item, job) && (!reach.provider || *reach.provider == way.group) &&
+    return is_about(item, job) && (!reach.provider || *reach.provider == way.provider) &&
            (!reach.site || *reach.site == way.site) &&
            (!reach.source || *reach.source == way.source);
 }

@@ -19,7 +19,8 @@ struct Way {
     /// What its connection had taken by then goes on.
     static constexpr auto under_way = 1s;
 
-    std::string_view group;   // of hosts; a provider's name where it has settings of its own
+    std::string_view group;   // of hosts
+    std::string provider;     // theirs; empty: a reload changes it just then
     std::string_view site;    // as the engine names the same hosts
     std::string_view source;  // empty: the only one
     Instant sent{};           // its MAIL

@@ -13,13 +13,78 @@ using std::chrono::milliseconds;
 
 constexpr size_t moody_deliveries = 2000;
 
-/// Two addresses, named by themselves, and a pool that has only one of them.
-void draw_sources(engine::Settings& settings) {
-    settings.sources.clear();
-    for (const char* ip : {"10.255.0.1", "10.255.0.2"})
+constexpr std::array source_ips{"10.255.0.1", "10.255.0.2"};
+constexpr std::array<const char*, 3> tenants{"t0", "t1", "t2"};
+
+/// Two addresses, named by themselves, and two pools; a reload may take one of the addresses away.
+/// What stays keeps its total.
+void use_sources(engine::Settings& settings, size_t which) {
+    using engine::SourceId;
+    struct Way {
+        std::vector<size_t> sources;
+        std::vector<SourceId> first, second;
+    };
+    static const std::array<Way, 4> ways{Way{{0, 1}, {0, 1}, {1}}, Way{{0, 1}, {0}, {1}},
+                                         Way{{0}, {0}, {0}}, Way{{1}, {0}, {0}}};
+    const Way& way = ways.at(which);
+    const auto before = std::exchange(settings.sources, {});
+    for (const size_t source : way.sources) {
+        const char* ip = source_ips.at(source);
         settings.sources.push_back(
             {.name = ip, .address = engine::SocketAddress::from_ip(ip, 0), .ehlo = {}});
-    settings.pools = {{"default", {0, 1}}, {"second", {1}}};
+        for (const engine::SourceSettings& one : before)
+            if (one.name == ip) settings.sources.back().total = one.total;
+    }
+    settings.pools = {{"default", way.first, settings.pools.front().total},
+                      {"second", way.second, settings.pools.back().total}};
+}
+
+/// Quotas stay as they are.
+void draw_total(World& world, engine::TotalLimits& total) {
+    total.connections = world.chance(0.5) ? static_cast<uint32_t>(1 + world.draw(6)) : 0;
+    total.rate_per_second = world.chance(0.3) ? 5 + static_cast<double>(world.draw(40)) : 0;
+    total.connection_rate_per_second =
+        world.chance(0.15) ? 2 + static_cast<double>(world.draw(10)) : 0;
+}
+
+/// Of messages alone.
+void draw_tenant_total(World& world, engine::TotalLimits& total) {
+    total.rate_per_second = world.chance(0.5) ? 5 + static_cast<double>(world.draw(40)) : 0;
+}
+
+void draw_totals(World& world, engine::Settings& settings) {
+    for (engine::Provider& provider : settings.providers)
+        if (world.chance(0.5)) draw_total(world, provider.total);
+    for (engine::SourceSettings& source : settings.sources)
+        if (world.chance(0.3)) draw_total(world, source.total);
+    for (engine::Pool& pool : settings.pools)
+        if (world.chance(0.3)) draw_total(world, pool.total);
+    for (const char* tenant : tenants)
+        if (world.chance(0.3)) draw_tenant_total(world, settings.tenants[tenant].total);
+}
+
+/// One or two, which last for an hour that begins soon.
+void draw_quotas(World& world, engine::Settings& settings) {
+    for (size_t left = 1 + world.draw(2); left > 0; --left) {
+        engine::TotalLimits* total = &settings.tenants[tenants.at(world.draw(3))].total;
+        const size_t of = world.draw(4);
+        if (of == 0) total = &settings.sources[world.draw(settings.sources.size())].total;
+        if (of == 1) total = &settings.pools[world.draw(settings.pools.size())].total;
+        if (of == 2 && !settings.providers.empty())
+            total = &settings.providers[world.draw(settings.providers.size())].total;
+        (world.chance(0.3) ? total->per_day : total->per_hour) = 5 + world.draw(60);
+    }
+}
+
+uint32_t draw_bounces(World& world) {
+    return world.chance(0.3) ? UINT32_MAX : static_cast<uint32_t>(world.new_seed());
+}
+
+engine::TlsPolicy draw_tls(World& world) {
+    using enum engine::TlsPolicy;
+    return std::array{
+        none,          none,          none,          opportunistic, opportunistic,
+        opportunistic, opportunistic, opportunistic, required,      verified}[world.draw(10)];
 }
 
 std::shared_ptr<engine::Settings> draw_settings(World& world) {
@@ -33,11 +98,10 @@ std::shared_ptr<engine::Settings> draw_settings(World& world) {
     settings->limits.connection_rate_per_second = world.chance(0.1) ? 10 : 0;
     if (world.chance(0.2))
         settings->limits.recipients_per_transaction = static_cast<uint32_t>(1 + world.draw(10));
-    if (world.chance(0.3)) draw_sources(*settings);
-    using enum engine::TlsPolicy;
-    settings->limits.tls = std::array{none,          none,          none,          opportunistic,
-                                      opportunistic, opportunistic, opportunistic, opportunistic,
-                                      required,      verified}[world.draw(10)];
+    if (world.chance(0.3)) use_sources(*settings, world.draw(2));
+    settings->limits.tls = draw_tls(world);
+    if (world.chance(0.4)) settings->suppressed_bounces = draw_bounces(world);
+    if (world.chance(0.1)) settings->tenants["t1"].suppressed_bounces = draw_bounces(world);
     using engine::Depth;
     settings->limits.depth = std::array{Depth::lock_step, Depth::envelope, Depth::next, Depth::next,
                                         Depth::messages}[world.draw(5)];
@@ -73,42 +137,43 @@ engine::LimitLayer draw_limits(World& world) {
     return limits;
 }
 
-void draw_host(Plan& plan, World& world, Book& book, Weather weather, Host::Names names,
-               const std::string& ip) {
+void draw_host(Plan& plan, World& world, Book& book, Host::Names names, const std::string& ip) {
     const std::string name = names.host;
-    plan.hosts.push_back(std::make_unique<Host>(world, book, std::move(names), draw_manners(world),
-                                                plan.settings->limits.tls));
-    if (weather == Weather::calm) plan.hosts.back()->heal();
+    plan.hosts.push_back(
+        std::make_unique<Host>(world, book, std::move(names), draw_manners(world)));
     plan.by_ip[ip] = plan.hosts.back().get();
     plan.zone.address(name, ip, plan.ttl);
 }
 
-void draw_hosts(Plan& plan, World& world, Book& book, Weather weather) {
+std::string suffix_of(const std::string& group) {
+    return fmt::format(".{}.test", group);
+}
+
+void draw_hosts(Plan& plan, World& world, Book& book, engine::Settings& settings) {
     const size_t sites = 1 + world.draw(4);
     for (size_t site = 0; site < sites; ++site) {
         const std::string group = fmt::format("site{}", site);
         std::vector<engine::MxHost> names;
         for (size_t left = 1 + world.draw(2); left > 0; --left)
             names.push_back({.name = fmt::format("mx{}.{}.test", names.size(), group)});
-        plan.site_names.push_back(engine::site_name(names, plan.settings->port));
+        plan.site_names.push_back(engine::site_name(names, settings.port));
         plan.sites.emplace_back();
         for (size_t host = 0; host < names.size(); ++host) {
-            draw_host(plan, world, book, weather, {names[host].name, group, plan.site_names.back()},
+            draw_host(plan, world, book, {names[host].name, group, plan.site_names.back()},
                       fmt::format("10.{}.{}.1", site, host));
             plan.sites.back().push_back(plan.hosts.back().get());
         }
-        // Half of the groups have limits of their own.
-        engine::Limits limits = plan.settings->limits;
-        if (world.chance(0.5)) {
-            const engine::LimitLayer own = draw_limits(world);
-            own.lie_on(limits);
-            plan.settings->providers.push_back({group, {fmt::format(".{}.test", group)}, own});
-        }
-        book.traffic().limit(group, limits);
+        // Half of the groups have limits of their own, a few share them.
+        if (!world.chance(0.5)) continue;
+        if (!settings.providers.empty() && world.chance(0.3))
+            settings.providers.back().mx_suffix.push_back(suffix_of(group));
+        else
+            settings.providers.push_back({group, {suffix_of(group)}, draw_limits(world)});
     }
     const std::string relay = OrderBook::relay;
-    draw_host(plan, world, book, weather, {relay + ".test", relay, ""}, "10.99.0.1");
-    book.traffic().limit(relay, plan.settings->limits);
+    draw_host(plan, world, book, {relay + ".test", relay, ""}, "10.99.0.1");
+    draw_host(plan, world, book,
+              {SettingsBook::fixed_host, SettingsBook::fixed_group, "domain:d0.test"}, "10.98.0.1");
 }
 
 void draw_domains(Plan& plan, World& world) {
@@ -151,9 +216,23 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t re
     JobBook record;
     record.tenant = fmt::format("t{}", world.draw(3));
     record.campaign = job.campaign = world.chance(0.5) ? fmt::format("c{}", world.draw(2)) : "";
+    record.pool = job.pool = plan.settings->pools[world.draw(plan.settings->pools.size())].name;
+    // Some write to the recipients of an earlier job, as lists see them.
+    const JobPlan* twin = nullptr;
+    if (!plan.jobs.empty() && world.chance(0.3)) {
+        const size_t root = book.job(world.draw(plan.jobs.size())).root;
+        JobBook& first = book.job(root);
+        const size_t others = static_cast<size_t>(std::ranges::count_if(
+            plan.jobs, [&](const JobPlan& one) { return book.job(one.number).root == root; }));
+        if (others < Book::spellings) {
+            twin = &plan.jobs[root];
+            record.root = root;
+            record.spelling = static_cast<unsigned>(others);
+            if (world.chance(0.7)) record.tenant = first.tenant;
+        }
+    }
     record.klass = job.klass =
         world.chance(0.4) ? storage::Class::transactional : storage::Class::bulk;
-    job.pool = plan.settings->pools[world.draw(plan.settings->pools.size())].name;
     job.templated = world.chance(0.5);
     job.at = Nanoseconds(static_cast<int64_t>(world.draw(static_cast<uint64_t>(until.count()))));
     record.expires_in = milliseconds(world.chance(0.3) ? 5'000 + world.draw(60'000)
@@ -164,7 +243,9 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t re
     }
     if (recipients == 0) recipients = 1 + world.draw(world.chance(0.5) ? 3 : 50);
     for (uint32_t i = 0; i < recipients; ++i) {
-        const std::string& domain = plan.domains[world.draw(plan.domains.size())];
+        const bool same = twin && i < twin->domains.size();
+        const std::string domain =
+            same ? twin->domains[i] : plan.domains[world.draw(plan.domains.size())];
         job.domains.push_back(domain);
         Item item;
         item.index = i;
@@ -183,21 +264,23 @@ void draw_job(Plan& plan, World& world, Book& book, Nanoseconds until, size_t re
     JobBook& added = book.job(job.number);
     for (Item& item : added.items) {
         item.job = job.number;
-        item.address = Book::address_of(job.number, item.index, job.domains[item.index]);
+        item.address = Book::address_of(added, item.index, job.domains[item.index]);
     }
     job.sender = Book::sender_of(job.number);
     job.message = draw_message(world, job.number, job.templated);
     plan.jobs.push_back(std::move(job));
 }
 
+void draw_some(Plan& plan, World& world, Fault kind, size_t most) {
+    for (size_t left = world.draw(most + 1); left > 0; --left)
+        plan.troubles.push_back({kind,
+                                 Nanoseconds(static_cast<int64_t>(
+                                     world.draw(static_cast<uint64_t>(plan.heal_at.count())))),
+                                 world.new_seed()});
+}
+
 void draw_troubles(Plan& plan, World& world) {
-    const auto some = [&](Fault kind, size_t most) {
-        for (size_t left = world.draw(most + 1); left > 0; --left)
-            plan.troubles.push_back({kind,
-                                     Nanoseconds(static_cast<int64_t>(
-                                         world.draw(static_cast<uint64_t>(plan.heal_at.count())))),
-                                     world.new_seed()});
-    };
+    const auto some = [&](Fault kind, size_t most) { draw_some(plan, world, kind, most); };
     // A restart costs the most real time, so a run has few of them.
     constexpr std::array restarts{Fault::drain,     Fault::kill,          Fault::kill_at_work,
                                   Fault::power_cut, Fault::power_at_sync, Fault::disk_error};
@@ -210,8 +293,112 @@ void draw_troubles(Plan& plan, World& world) {
     if (world.chance(0.5)) some(Fault::suspension, 4);
     if (world.chance(0.3)) some(Fault::detour, 2);
     if (world.chance(0.5)) some(Fault::cancellation, 4);
+    if (plan.has_quotas) return;  // hours come in order
     if (world.chance(0.3)) some(Fault::clock_forwards, 1);
     if (world.chance(0.3)) some(Fault::clock_backwards, 1);
+}
+
+void change_provider(const Plan& plan, World& world, engine::Settings& settings) {
+    const std::string group = fmt::format("site{}", world.draw(plan.sites.size()));
+    const auto of = std::ranges::find_if(settings.providers, [&](const engine::Provider& one) {
+        return std::ranges::find(one.mx_suffix, suffix_of(group)) != one.mx_suffix.end();
+    });
+    if (of == settings.providers.end())
+        settings.providers.push_back({group, {suffix_of(group)}, draw_limits(world)});
+    else if (plan.has_quotas || world.chance(0.6))
+        of->limits = draw_limits(world);
+    else
+        settings.providers.erase(of);
+}
+
+void change_route(World& world, engine::Settings& settings) {
+    if (std::exchange(settings.domains, {}).empty())
+        settings.domains.push_back({.name = "d0.test",
+                                    .route = {SettingsBook::fixed_host},
+                                    .limits = draw_limits(world),
+                                    .credentials = {}});
+}
+
+void change_dialogue(World& world, engine::Limits& limits) {
+    using engine::Depth;
+    limits.depth =
+        std::array{Depth::lock_step, Depth::envelope, Depth::next, Depth::messages}[world.draw(4)];
+    limits.window = static_cast<uint32_t>(1 + world.draw(8));
+    limits.idle = milliseconds(1000 + world.draw(20'000));
+    limits.messages_per_connection =
+        world.chance(0.5) ? static_cast<uint32_t>(1 + world.draw(5)) : 100;
+    limits.recipients_per_transaction =
+        world.chance(0.5) ? static_cast<uint32_t>(1 + world.draw(10)) : 50;
+}
+
+/// One thing that an operator may change.
+void change(const Plan& plan, World& world, engine::Settings& settings) {
+    engine::Limits& limits = settings.limits;
+    switch (world.draw(9)) {
+        case 0:
+        case 1:
+            limits.connections = static_cast<uint32_t>(1 + world.draw(5));
+            return;
+        case 2:
+            limits.rate_per_second =
+                world.chance(0.5) ? 5 + static_cast<double>(world.draw(20)) : 0;
+            limits.connection_rate_per_second = world.chance(0.3) ? 10 : 0;
+            return;
+        case 3:
+            return change_dialogue(world, limits);
+        case 4:
+            limits.tls = world.chance(0.5) ? engine::TlsPolicy::required : draw_tls(world);
+            return;
+        case 5:
+            return change_provider(plan, world, settings);
+        case 6:
+            if (settings.sources.size() + settings.pools.size() == 2) return;  // without a name
+            return use_sources(settings, plan.has_quotas ? world.draw(2) : world.draw(4));
+        case 7:
+            return change_route(world, settings);
+        default:
+            draw_totals(world, settings);
+            settings.tenants["t0"].weight = 1 + static_cast<double>(world.draw(5));
+            settings.suppressed_bounces = draw_bounces(world);
+    }
+}
+
+void draw_reloads(Plan& plan, World& world, Nanoseconds until, size_t count) {
+    std::vector<Nanoseconds> times;
+    for (size_t left = count; left > 0; --left)
+        times.emplace_back(static_cast<int64_t>(world.draw(static_cast<uint64_t>(until.count()))));
+    // Half of them while a job is being sent.
+    for (Nanoseconds& at : times)
+        if (world.chance(0.5))
+            at = plan.jobs[world.draw(plan.jobs.size())].at + world.some_time(1ms, 20s);
+    std::ranges::sort(times);
+    Snapshot before = plan.settings;
+    for (const Nanoseconds at : times) {
+        auto next = std::make_shared<engine::Settings>(*before);
+        for (size_t left = 1 + world.draw(3); left > 0; --left) change(plan, world, *next);
+        plan.reloads.push_back({at, next});
+        before = next;
+    }
+}
+
+/// What an operator does, and nothing that goes wrong.
+void draw_changes(Plan& plan, World& world) {
+    if (world.chance(0.5)) {
+        draw_some(plan, world, Fault::listed, 4);
+        draw_some(plan, world, Fault::unlisted, 2);
+    }
+    // Some when all is well again: then what must follow is seen at once.
+    if (world.chance(0.4)) draw_reloads(plan, world, plan.heal_at + 40s, 1 + world.draw(4));
+}
+
+/// An hour, or a day, that is over soon.
+void draw_clock(Plan& plan, World& world, double quotas) {
+    plan.has_quotas = world.chance(quotas);
+    if (!plan.has_quotas) return;
+    using std::chrono::hours;
+    const WallTime end = world.chance(0.3) ? std::chrono::ceil<std::chrono::days>(world.wall())
+                                           : std::chrono::ceil<hours>(world.wall());
+    world.begin_at(end - std::chrono::floor<milliseconds>(world.some_time(20s, 200s)));
 }
 
 }  // namespace
@@ -222,14 +409,57 @@ bool Plan::clock_is_set() const {
     });
 }
 
+bool Plan::demands_tls() const {
+    const auto demands = [](const Snapshot& one) {
+        return one->limits.tls >= engine::TlsPolicy::required;
+    };
+    return demands(settings) || std::ranges::any_of(reloads, demands, &Reload::settings);
+}
+
+Nanoseconds Plan::pace() const {
+    // A connection for each mail, and each answer late.
+    constexpr double seconds_of_connection = 3;
+    double slowest = 0;
+    const auto look = [&](const engine::TotalLimits& total) {
+        if (total.connections > 0)
+            slowest = std::max(slowest, seconds_of_connection / total.connections);
+        for (const double rate : {total.rate_per_second, total.connection_rate_per_second})
+            if (rate > 0) slowest = std::max(slowest, 1 / rate);
+    };
+    const auto look_at = [&](const engine::Settings& one) {
+        for (const auto& provider : one.providers) look(provider.total);
+        for (const auto& source : one.sources) look(source.total);
+        for (const auto& pool : one.pools) look(pool.total);
+        for (const auto& [name, tenant] : one.tenants) look(tenant.total);
+    };
+    const auto look_at_all = [&](const engine::Settings& one) {
+        if (one.limits.rate_per_second > 0)
+            slowest = std::max(slowest, 1 / one.limits.rate_per_second);
+        look_at(one);
+    };
+    look(node);
+    look_at_all(*settings);
+    for (const Reload& reload : reloads) look_at_all(*reload.settings);
+    return Nanoseconds(static_cast<int64_t>(slowest * 1e9));
+}
+
 Plan draw_plan(World& world, Book& book, Weather weather) {
     Plan plan;
+    const bool restless = weather == Weather::restless;
+    if (weather != Weather::moody) draw_clock(plan, world, restless ? 0.3 : 0.08);
     plan.shards = static_cast<engine::ShardId>(1 + world.draw(3));
-    plan.settings = draw_settings(world);
+    const std::shared_ptr<engine::Settings> settings = draw_settings(world);
+    plan.settings = settings;
     plan.ttl = static_cast<uint32_t>(world.chance(0.5) ? 5 + world.draw(20) : 300);
-    draw_hosts(plan, world, book, weather);
+    draw_hosts(plan, world, book, *settings);
     draw_domains(plan, world);
-    plan.heal_at = world.some_time(20s, 300s);
+    if (world.chance(restless ? 0.8 : 0.4)) {
+        draw_totals(world, *settings);
+        if (world.chance(0.2)) plan.node.connections = static_cast<uint32_t>(2 + world.draw(8));
+        book.traffic().node_allows(plan.node.connections);
+    }
+    if (plan.has_quotas) draw_quotas(world, *settings);
+    plan.heal_at = restless ? world.some_time(50s, 120s) : world.some_time(20s, 300s);
     if (weather == Weather::moody) {
         plan.heal_at = 60s;
         for (size_t left = moody_deliveries; left > 0;) {
@@ -239,9 +469,29 @@ Plan draw_plan(World& world, Book& book, Weather weather) {
         }
         return plan;
     }
-    const size_t jobs = 1 + world.draw(12);
+    // In some runs there is work all the time.
+    const bool is_busy = restless || world.chance(0.2);
+    if (is_busy) {
+        if (world.chance(0.6))
+            settings->limits.rate_per_second = 5 + static_cast<double>(world.draw(10));
+        for (size_t left = 2 + world.draw(4); left > 0; --left)
+            draw_job(plan, world, book, 10s, 50 + world.draw(100));
+    }
+    const size_t jobs = 1 + world.draw(is_busy ? 4 : 12);
     for (size_t i = 0; i < jobs; ++i) draw_job(plan, world, book, plan.heal_at);
-    if (weather == Weather::calm) return plan;
+    draw_changes(plan, world);
+    if (restless) {
+        plan.reloads.clear();
+        draw_reloads(plan, world, plan.heal_at, 3 + world.draw(5));
+        for (size_t left = world.chance(0.5) ? 2 : 0; left > 0; --left)
+            draw_some(plan, world,
+                      std::array{Fault::drain, Fault::kill, Fault::kill_at_work}[world.draw(3)], 1);
+    }
+    if (is_prompt(weather)) {
+        for (const auto& host : plan.hosts)
+            host->heal(plan.demands_tls() ? Host::Tls::demanded : Host::Tls::as_it_likes);
+        return plan;
+    }
     plan.zone.failing = world.chance(0.2) ? 0.2 : 0;
     plan.zone.slow = world.chance(0.2) ? 0.2 : 0;
     draw_troubles(plan, world);

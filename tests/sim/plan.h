@@ -34,7 +34,13 @@ struct Trouble {
 
 struct Plan {
     engine::ShardId shards = 1;
-    std::shared_ptr<engine::Settings> settings;
+    Snapshot settings;  // in force, or about to be
+    engine::TotalLimits node{};
+    struct Reload {
+        Nanoseconds at{};
+        Snapshot settings;
+    };
+    std::vector<Reload> reloads;
     std::vector<std::unique_ptr<Host>> hosts;
     std::vector<std::vector<Host*>> sites;  // where domains are; not the relay
     std::vector<std::string> site_names;
@@ -45,12 +51,21 @@ struct Plan {
     std::vector<Trouble> troubles;
     Nanoseconds heal_at{};
     uint32_t ttl = 60;
+    bool has_quotas = false;
     bool clock_is_set() const;
+    /// Whether some of the settings demand it.
+    bool demands_tls() const;
+    /// What a mail takes at most, by the totals that there are.
+    Nanoseconds pace() const;
 };
 
 /// `calm`: nothing goes wrong from the beginning. `moody`: receivers do as they like and many more
-/// mails come at once, but nothing happens to the node.
-enum class Weather : uint8_t { rough, calm, moody };
+/// mails come at once, but nothing happens to the node. `restless`: hosts are good, there is work
+/// all the time, and operators change settings and lists again and again; a node may be killed.
+enum class Weather : uint8_t { rough, calm, moody, restless };
+inline bool is_prompt(Weather weather) {
+    return weather == Weather::calm || weather == Weather::restless;
+}
 Plan draw_plan(World& world, Book& book, Weather weather);
 
 }  // namespace sim

@@ -141,6 +141,23 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
 
   private:
     const Manners& manners() const { return host_.manners_; }
+    const SettingsBook& settings() const { return host_.book_.settings(); }
+    /// Whatever settings may have counted since then said so.
+    bool tls_was(Instant since, engine::TlsPolicy least, engine::TlsPolicy most) const {
+        return settings().all(since, host_.world_.now(), [&](const engine::Settings& one) {
+            const engine::TlsPolicy policy = limits_of(one, host_.group_).tls;
+            return policy >= least && policy <= most;
+        });
+    }
+    /// Empty: a reload may have changed it since the mail was begun.
+    std::string provider() const {
+        const std::string now = provider_name_of(settings().latest(), host_.group_);
+        const bool sure = settings().all(mail_begun_ - Way::under_way, host_.world_.now(),
+                                         [&](const engine::Settings& one) {
+                                             return provider_name_of(one, host_.group_) == now;
+                                         });
+        return sure ? now : std::string();
+    }
 
     void say(const std::string& line, std::function<void()> read = {}) {
         host_.world_.trace("{} > {}", host_.name_, line);
@@ -174,7 +191,8 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
     void start_tls() {
         World& world = host_.world_;
         using enum Manners::Tls;
-        if (host_.policy_ == engine::TlsPolicy::none)
+        if (tls_was(opened_ - settings().lag(opened_), engine::TlsPolicy::none,
+                    engine::TlsPolicy::none))
             world.fail("TLS is not asked for where it is turned off", host_.name_);
         if (!input_.empty())
             world.fail("nothing stands behind STARTTLS", host_.name_ + " got " + input_);
@@ -347,11 +365,25 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
 
     void mail(std::string_view line, Sent sent) {
         came(senders_coming_, between_brackets(line));
-        if (host_.policy_ >= engine::TlsPolicy::required && !tls_up_)
-            host_.world_.fail("what demands TLS goes by TLS", std::string(line));
         mail_sent_ = sent.at;
         mail_begun_ = std::exchange(reset_begun_, std::nullopt).value_or(sent.begun);
-        host_.book_.traffic().mail({host_.group_, link_->source(), boot_, ++mails_, sent.at});
+        if (!tls_up_ && tls_was(mail_begun_ - Way::under_way, engine::TlsPolicy::required,
+                                engine::TlsPolicy::verified))
+            host_.world_.fail("what demands TLS goes by TLS", std::string(line));
+        Traffic::Mail seen{.group = host_.group_,
+                           .source = link_->source(),
+                           .tenant = {},
+                           .pool = {},
+                           .boot = boot_,
+                           .of_connection = ++mails_,
+                           .opened = opened_,
+                           .begun = mail_begun_,
+                           .sent = mail_sent_};
+        if (const JobBook* job = host_.book_.job_of_sender(between_brackets(line))) {
+            seen.tenant = job->tenant;
+            seen.pool = job->pool;
+        }
+        host_.book_.traffic().mail(seen);
         recipients_asked_ = 0;
         if (has_sender_) return say("503 5.5.1 nested MAIL");
         sender_ = between_brackets(line);
@@ -376,7 +408,8 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
         }
         host_.book_.tried(
             *item, *link_,
-            {host_.group_, host_.site_, link_->source(), mail_sent_, boot_, mail_begun_});
+            {host_.group_, provider(), host_.site_, link_->source(), mail_sent_, boot_,
+             mail_begun_});
         host_.book_.traffic().recipient(host_.group_, ++recipients_asked_);
         came(coming_, item);
         asked_.push_back(item);
@@ -512,6 +545,7 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
     Host& host_;
     std::shared_ptr<Link> link_;
     const uint32_t boot_ = host_.book_.boot();  // of the node that speaks; it may be gone since
+    const Instant opened_ = host_.world_.now();
     std::string input_;
     uint64_t taken_in_ = 0;
     std::deque<std::pair<uint64_t, Sent>> sent_;  // up to which octet: when
@@ -539,14 +573,13 @@ class Host::Dialogue final : public Peer, public std::enable_shared_from_this<Di
     std::string content_;
 };
 
-Host::Host(World& world, Book& book, Names names, Manners manners, engine::TlsPolicy policy)
+Host::Host(World& world, Book& book, Names names, Manners manners)
     : world_(world),
       book_(book),
       name_(std::move(names.host)),
       group_(std::move(names.group)),
       site_(std::move(names.site)),
       manners_(manners),
-      policy_(policy),
       salt_(world.new_seed()) {}
 
 Answer Host::connect(std::shared_ptr<Link> link) {
@@ -564,14 +597,14 @@ Answer Host::connect(std::shared_ptr<Link> link) {
     return answer;
 }
 
-void Host::heal() {
+void Host::heal(Tls tls) {
     Manners good{.pipelining = manners_.pipelining,
                  .chunking = manners_.chunking,
                  .eight_bit = manners_.eight_bit,
                  .think = manners_.think,
                  .latency = manners_.latency};
     good.unknown_user = manners_.unknown_user;
-    const bool demanded = policy_ >= engine::TlsPolicy::required;
+    const bool demanded = tls == Tls::demanded;
     if (manners_.tls != Manners::Tls::absent || demanded) good.tls = Manners::Tls::good;
     if (manners_.tls == Manners::Tls::refused && !demanded) good.tls = Manners::Tls::refused;
     manners_ = good;

@@ -48,10 +48,12 @@ class Host {
     struct Names {
         std::string host, group, site;
     };
-    Host(World& world, Book& book, Names names, Manners manners, engine::TlsPolicy policy);
+    Host(World& world, Book& book, Names names, Manners manners);
 
     Answer connect(std::shared_ptr<Link> link);
-    void heal();  // from now on it does its best; who is unknown stays unknown
+    /// From now on it does its best; who is unknown stays unknown.
+    enum class Tls : uint8_t { as_it_likes, demanded };  // by whomever comes, some time
+    void heal(Tls tls);
     void down(bool is_down) { down_ = is_down; }
 
     const std::string& name() const { return name_; }
@@ -64,7 +66,6 @@ class Host {
     Book& book_;
     std::string name_, group_, site_;
     Manners manners_;
-    const engine::TlsPolicy policy_;  // of whoever comes
     bool down_ = false;
     uint64_t salt_;                            // who its users are
     std::map<std::string, Instant> greylist_;  // when each may come again

@@ -20,6 +20,8 @@ constexpr auto finish_grace = 3min;
 constexpr auto life_enough = 3min;
 // Of a drain beyond its patience: what was cut comes home, the last commits.
 constexpr auto drain_grace = 12s;
+// So long after all is well what was begun before has ended.
+constexpr auto prompt_after = 150s;
 constexpr auto drain_margin = 4s;  // as in ingest/node_shard.cc
 // How long whoever watches over the node waits before it starts one again that did not.
 constexpr Nanoseconds start_again_after = 2s;
@@ -41,10 +43,12 @@ class Run {
           }) {
         current = &world_;
         if (options.print) world_.print_all();
-        network_.on_connections(
-            [this](const std::string& group, const std::string& source, size_t count) {
-                book_.traffic().connected(group, source, count);
-            });
+        network_.on_connections([this](const Network::Seen& seen) {
+            if (seen.opened)
+                book_.traffic().opened(seen.socket, seen.group, seen.source);
+            else
+                book_.traffic().closed(seen.socket);
+        });
     }
 
     ~Run() { current = nullptr; }
@@ -71,6 +75,8 @@ class Run {
     engine::Reach draw_reach(Fault kind);
     void order(const Trouble& trouble, Nanoseconds length);
     void lift_suspensions();
+    void change_list(Fault kind);
+    void reload(const Plan::Reload& reload);
     void watch_store();
     void heal();
     void cut_power_later();
@@ -126,6 +132,7 @@ void Run::start() {
     booted_at_ = world_.now();
     faults_at_boot_ = disk_.faults();
     world_.trace("boot");
+    book_.settings().boots(plan_.settings);
     book_.booted(*store_);
     book_.check_restart(*store_);
     if (world_.failure()) return;
@@ -202,6 +209,8 @@ void Run::schedule() {
     }
     for (const Trouble& trouble : plan_.troubles)
         world_.at(began_ + trouble.at, [this, &trouble] { make(trouble); });
+    for (const Plan::Reload& one : plan_.reloads)
+        world_.at(began_ + one.at, [this, &one] { reload(one); });
     world_.at(began_ + plan_.heal_at, [this] { heal(); });
     watch_store();
 }
@@ -252,6 +261,9 @@ void Run::make(const Trouble& trouble) {
         case Fault::detour:
         case Fault::cancellation:
             return order(trouble, length);
+        case Fault::listed:
+        case Fault::unlisted:
+            return change_list(trouble.kind);
         case Fault::new_route: {
             std::vector<std::string> names;
             for (const Host* host : plan_.sites[trouble.choice % plan_.sites.size()])
@@ -271,7 +283,7 @@ engine::Reach Run::draw_reach(Fault kind) {
     engine::Reach reach;
     const auto& providers = plan_.settings->providers;
     const bool of_deliveries = kind == Fault::cancellation;
-    const auto& sources = plan_.settings->sources;
+    const auto& sources = plan_.settings->sources;  // of all reloads the newest
     // A source may rest; no mail of it can be led away.
     if (kind == Fault::suspension && sources.size() > 1 && world_.chance(0.4)) {
         reach.source = sources[world_.draw(sources.size())].name;
@@ -332,6 +344,31 @@ void Run::lift_suspensions() {
     if (healed_ && !book_.all_ended()) world_.after(5s, [this] { lift_suspensions(); });
 }
 
+/// Recipients of one job, or some of them.
+void Run::change_list(Fault kind) {
+    const JobBook& job = book_.job(plan_.jobs[world_.draw(plan_.jobs.size())].number);
+    ListChange change{
+        .kind = kind == Fault::listed ? ListChange::Kind::add : ListChange::Kind::remove,
+        .list = world_.chance(0.3) ? std::string(storage::every_tenant) : job.tenant,
+        .addresses = {}};
+    const double part = world_.chance(0.5) ? 1 : 0.3;
+    for (const Item& item : job.items)
+        if (change.addresses.empty() || world_.chance(part))
+            change.addresses.push_back(Book::listed_form(item));
+    node_->change_list(world_.draw(64), std::move(change));
+}
+
+/// Where no node runs, the next one starts with them.
+void Run::reload(const Plan::Reload& reload) {
+    if (node_ && node_->draining()) return;
+    if (!node_) {
+        plan_.settings = reload.settings;
+        return;
+    }
+    if (!node_->reload(reload.settings)) return;
+    world_.count(Fault::reload);
+}
+
 /// An operator sees now and then whether the store takes no writes any more, and starts it again.
 void Run::watch_store() {
     if (healed_) return;
@@ -342,15 +379,19 @@ void Run::watch_store() {
 void Run::heal() {
     healed_ = true;
     world_.trace("all is well from now on");
-    for (const auto& host : plan_.hosts) host->heal();
+    for (const auto& host : plan_.hosts)
+        host->heal(plan_.demands_tls() ? Host::Tls::demanded : Host::Tls::as_it_likes);
     plan_.zone.failing = plan_.zone.slow = 0;
     network_.heal();
     disk_.heal();
     cut_power_later();  // healing has forgotten it
     kill_after_work_ = false;
     if (world_.jumped() != 0ms) world_.jump(-world_.jumped());
-    // So much mail at once may take the hosts longer than it has to live.
-    if (options_.weather != Weather::moody) book_.healed(life_enough);
+    // So much mail at once may take the hosts longer than it has to live, and what a quota has no
+    // room for waits for the next hour, or day.
+    const auto life =
+        std::chrono::ceil<std::chrono::milliseconds>(life_enough + book_.open() * plan_.pace());
+    if (options_.weather != Weather::moody && !plan_.has_quotas) book_.healed(life);
     if (options_.weather == Weather::rough) lift_suspensions();
     if (node_ && !node_->draining() && storage_broke_) drain();
 }
@@ -452,6 +493,11 @@ Instant Run::finish_by() const {
 
 RunResult Run::run() {
     began_ = world_.now();
+    book_.traffic().begins();
+    if (is_prompt(options_.weather))
+        book_.settings().prompt_from(began_);
+    else
+        book_.settings().prompt_from(began_ + plan_.heal_at + prompt_after);
     world_.trace("seed {}: {} shards, {} hosts, {} domains, {} jobs, {} troubles", options_.seed,
                  plan_.shards, plan_.hosts.size(), plan_.domains.size(), plan_.jobs.size(),
                  plan_.troubles.size());

@@ -58,6 +58,8 @@ void add(Totals& sum, const Totals& one) {
     sum.expired += one.expired;
     sum.cancelled += one.cancelled;
     sum.events += one.events;
+    sum.suppressed += one.suppressed;
+    sum.listed_by_bounces += one.listed_by_bounces;
 }
 
 /// `number`: of a seed, or of a cut.
@@ -77,6 +79,7 @@ std::string how_to_repeat(const RunOptions& one) {
                     SIM_BUILD_KIND, program, one.seed);
     if (one.weather == Weather::moody && one.cut_at_sync == 0) command += " --moody";
     if (one.weather == Weather::calm) command += " --calm";
+    if (one.weather == Weather::restless) command += " --restless";
     if (one.cut_at_sync > 0) command += fmt::format(" --cut-at-sync {}", one.cut_at_sync);
     if (!mutation().empty()) command += fmt::format(" --mutation '{}'", mutation());
     return command;
@@ -249,14 +252,15 @@ SeedsReport run_power_cuts(uint64_t seed, uint64_t first, uint64_t stride, unsig
 std::string SeedsReport::summary() const {
     return fmt::format(
         "{} seeds, {} failed: {:.1f} h simulated, {} steps, {} deliveries ({} delivered, {} "
-        "bounced, {} expired, {} cancelled, {} deferrals), {} connections, {} restarts, {} in "
+        "bounced, {} expired, {} cancelled, {} suppressed, {} deferrals), {} connections, {} "
+        "restarts, {} in "
         "doubt, {} "
         "duplicates "
         "at receivers; {}",
         seeds, failed.size(), std::chrono::duration<double, std::ratio<3600>>(simulated).count(),
         steps, totals.deliveries, totals.delivered, totals.bounced, totals.expired,
-        totals.cancelled, totals.deferred, connections, restarts, totals.in_doubt,
-        totals.duplicates, describe_faults());
+        totals.cancelled, totals.suppressed, totals.deferred, connections, restarts,
+        totals.in_doubt, totals.duplicates, describe_faults());
 }
 
 std::string SeedsReport::describe_faults() const {

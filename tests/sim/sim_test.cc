@@ -67,6 +67,11 @@ TEST(Simulation, DeliversEverythingInTimeWhereNothingGoesWrong) {
     expect_good({.first = 1, .count = seeds_of_each / 4, .weather = Weather::calm});
 }
 
+TEST(Simulation, HoldsLimitsAndListsWhileOperatorsChangeThem) {
+    const uint64_t first = (uint64_t{number_of_this_commit()} << 16) + 1;
+    expect_good({.first = first, .count = seeds_of_each / 3, .weather = Weather::restless});
+}
+
 // Each commit tries others of them; `sluice-sim --power-cuts 1` cuts at each.
 TEST(Simulation, LosesNothingByAPowerCutAtASync) {
     const uint64_t first = 1 + number_of_this_commit() % power_cut_stride;

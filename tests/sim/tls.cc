@@ -8,6 +8,8 @@
 #include <string>
 
 #include "metrics/check.h"
+#include "tests/sim/orders.h"
+#include "tests/sim/settings_book.h"
 #include "tests/storage/support/records.h"
 
 namespace sim {
@@ -31,6 +33,7 @@ X509* make_certificate(EVP_PKEY* key) {
     for (int site = 0; site < 4; ++site)
         names +=
             std::string(names.empty() ? "" : ",") + "DNS:*.site" + std::to_string(site) + ".test";
+    names += std::string(",DNS:") + SettingsBook::fixed_host + ",DNS:" + OrderBook::relay + ".test";
     X509V3_CTX context;
     X509V3_set_ctx(&context, made, made, nullptr, nullptr, 0);
     X509_EXTENSION* extension =

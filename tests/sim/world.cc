@@ -10,15 +10,21 @@ namespace sim {
 
 namespace {
 constexpr Instant beginning{std::chrono::hours(1)};
-constexpr WallTime wall_at_beginning{std::chrono::milliseconds(1'795'000'000'000)};
+constexpr WallTime usual_wall{std::chrono::milliseconds(1'795'000'000'000)};
 }  // namespace
 
-World::World(uint64_t seed) : now_(beginning), random_(seed) {
+World::World(uint64_t seed) : now_(beginning), wall_at_beginning_(usual_wall), random_(seed) {
+    clock_begins();
+}
+
+void World::begin_at(WallTime wall) {
+    wall_at_beginning_ = wall;
+    clock_.clear();
     clock_begins();
 }
 
 std::chrono::sys_time<Nanoseconds> World::machine_wall() const {
-    return wall_at_beginning + (now_ - beginning) + jumped_;
+    return wall_at_beginning_ + (now_ - beginning) + jumped_;
 }
 
 void World::jump(std::chrono::milliseconds by) {

@@ -35,6 +35,8 @@ class World {
 
     explicit World(uint64_t seed);
 
+    /// The machine's wall clock; before anything has happened.
+    void begin_at(WallTime wall);
     Instant now() const { return now_; }
     WallTime wall() const { return std::chrono::floor<std::chrono::milliseconds>(machine_wall()); }
     /// The same in nanoseconds.
@@ -93,6 +95,7 @@ class World {
     };
 
     Instant now_;
+    WallTime wall_at_beginning_;
     std::vector<Stretch> clock_;
     bool clock_was_set_ = false;
     std::chrono::milliseconds jumped_{0};
