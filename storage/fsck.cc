@@ -199,6 +199,8 @@ class Fsck {
         for (const LogDamage& one : *damage) {
             if (one.turned) {
                 if (auto turned = turn_back(one); !turned) return turned;
+                report_.done.push_back(fmt::format("{}: a bit of byte {} turned back",
+                                                   one.file.string(), one.turned->octet));
             } else {
                 skip_records_ = true;
                 report_.lost.push_back(
@@ -235,24 +237,6 @@ class Fsck {
             }
         }
         report_.done.push_back("the files as they were are kept in " + aside.string());
-        return {};
-    }
-
-    Result<void> turn_back(const LogDamage& damage) {
-        std::fstream file(damage.file, std::ios::in | std::ios::out | std::ios::binary);
-        const auto at = static_cast<std::streamoff>(damage.turned->octet);
-        file.seekg(at);
-        const auto octet = static_cast<char>(file.get() ^ damage.turned->mask);
-        file.seekp(at);
-        file.put(octet).flush();
-        const int fd = file ? ::open(damage.file.c_str(), O_WRONLY | O_CLOEXEC) : -1;
-        const bool synced = fd >= 0 && ::fsync(fd) == 0;
-        if (fd >= 0) ::close(fd);
-        if (!synced)
-            return std::unexpected(Error{
-                Errc::io, fmt::format("mend {}: {}", damage.file.string(), std::strerror(errno))});
-        report_.done.push_back(fmt::format("{}: a bit of byte {} turned back", damage.file.string(),
-                                           damage.turned->octet));
         return {};
     }
 

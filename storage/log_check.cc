@@ -1,11 +1,16 @@
 #include "storage/log_check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/slice.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "storage/crc32c.h"
@@ -83,6 +88,18 @@ std::optional<LogDamage::Bit> turned_bit(std::string_view rest_of_block) {
     return turned;
 }
 
+/// Whether the disk may never have been given the sector that this octet is in. The fragment begins
+/// at `at` of a block, and blocks begin where sectors do.
+bool may_be_unwritten(std::string_view block, size_t at, size_t octet) {
+    constexpr size_t sector_bytes = 512;
+    const size_t length = little_endian(block.substr(at + 4, 2));
+    const size_t sector = octet / sector_bytes * sector_bytes;
+    const size_t begin = std::max(sector, at);
+    const size_t end = std::min(sector + sector_bytes, at + header_bytes + length);
+    return end <= block.size() &&
+           block.substr(begin, end - begin).find_first_not_of('\0') == std::string_view::npos;
+}
+
 /// How records come to be on disk, and so what may stand behind a torn one.
 enum class Written : uint8_t { one_by_one, together };
 
@@ -102,6 +119,8 @@ class Walk {
                 damage_.offset = offset + at;
                 damage_.turned = turned_bit(block.substr(at));
                 if (damage_.turned) {
+                    damage_.sector_is_zeros =
+                        may_be_unwritten(block, at, at + damage_.turned->octet);
                     damage_.turned->octet += offset + at;
                     return damage_;
                 }
@@ -168,6 +187,22 @@ Error error_of(const LogDamage& damage) {
                     "the disk, then restore data_dir from a backup, or let sluice fsck --repair "
                     "save what can be read and say what is lost",
                     file, damage.offset)};
+}
+
+Result<void> turn_back(const LogDamage& damage) {
+    std::fstream file(damage.file, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(damage.turned->octet);
+    file.seekg(at);
+    const auto octet = static_cast<char>(file.get() ^ damage.turned->mask);
+    file.seekp(at);
+    file.put(octet).flush();
+    const int fd = file ? ::open(damage.file.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+    const bool synced = fd >= 0 && ::fsync(fd) == 0;
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    if (synced) return {};
+    return std::unexpected(
+        Error{Errc::io, fmt::format("mend {}: {}", damage.file.string(), std::strerror(error))});
 }
 
 Result<std::vector<LogDamage>> damage_of_logs(rocksdb::FileSystem& files,

@@ -22,8 +22,13 @@ struct LogDamage {
         uint8_t mask = 0;
     };
     std::optional<Bit> turned;
+    /// All of the record that lies in the sector of that bit is zeros: as well a power cut may have
+    /// kept that sector from the disk, and the record had just this bit in it.
+    bool sector_is_zeros = false;
 };
 Error error_of(const LogDamage&);
+/// Turns the bit back, durably.
+Result<void> turn_back(const LogDamage&);
 
 /// RocksDB replays the log up to the first record that does not hold and drops the rest: right for
 /// the torn tail that a power cut leaves, silent loss of acknowledged mail when a disk damaged an

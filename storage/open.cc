@@ -108,6 +108,35 @@ class BackgroundErrors final : public rocksdb::EventListener {
     std::string directory_;
 };
 
+constexpr int torn_sectors_max = 64;
+
+/// A torn sector that had one bit in it looks like damage of a whole record. Whether that record
+/// was acknowledged nobody can tell, and so it is made whole again.
+Result<std::vector<LogDamage>> damage_of_no_power_cut(rocksdb::FileSystem& files,
+                                                      const std::filesystem::path& directory,
+                                                      decltype(&damage_of_logs) look,
+                                                      const std::filesystem::path& where) {
+    const auto torn = [](const Result<std::vector<LogDamage>>& damage) {
+        return damage && !damage->empty() && damage->front().sector_is_zeros;
+    };
+    auto damage = look(files, where);
+    if (!torn(damage)) return damage;
+    rocksdb::FileLock* lock = nullptr;
+    if (!files.LockFile((directory / "LOCK").string(), {}, &lock, nullptr).ok())
+        return std::vector<LogDamage>();  // somebody is writing there; the open says who
+    for (int sectors = 0; sectors < torn_sectors_max && torn(damage); ++sectors) {
+        const LogDamage& one = damage->front();
+        metrics::log::warn("storage.sector_mended",
+                           {{"file", one.file.string()}, {"byte", one.turned->octet}});
+        if (auto turned = turn_back(one); turned)
+            damage = look(files, where);
+        else
+            damage = std::unexpected(turned.error());
+    }
+    (void)files.UnlockFile(lock, {}, nullptr);
+    return damage;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
@@ -154,7 +183,7 @@ Result<void> Store::State::check_files() const {
     const std::pair<decltype(&damage_of_logs), std::filesystem::path> looks[] = {
         {damage_of_manifest, directory}, {damage_of_logs, logs}};
     for (const auto& [look, where] : looks) {
-        const auto damage = look(*file_system, where);
+        const auto damage = damage_of_no_power_cut(*file_system, directory, look, where);
         if (!damage) return std::unexpected(damage.error());
         if (!damage->empty()) return std::unexpected(error_of(damage->front()));
     }

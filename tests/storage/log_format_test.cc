@@ -3,14 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "storage/log_check.h"
+#include "tests/storage/support/records.h"
 
 namespace storage {
 namespace {
 
 using namespace log_format;
+using storage::tests::TemporaryDirectory;
 
 /// The records of a file; empty where one does not hold.
 std::vector<std::string> records_of(std::string_view file) {
@@ -50,6 +56,30 @@ TEST(LogFormat, AppendsARecordWhereverInABlock) {
         for (const auto& record : {before, std::string("one more"), after})
             file += appended_record(file.size(), record);
         EXPECT_TRUE(records_of(file) == (std::vector<std::string>{before, "one more", after}));
+    }
+}
+
+/// A log whose one record has its last octet, which is of one bit, in a sector of its own.
+std::filesystem::path log_with(const TemporaryDirectory& place, size_t wrong) {
+    std::string file = appended_record(0, std::string(512 - header_bytes, 'a') + '\x08');
+    file[wrong] = static_cast<char>(file[wrong] ^ 0x08);
+    const auto path = place.path() / "000001.log";
+    std::ofstream(path, std::ios::binary) << file;
+    return path;
+}
+
+TEST(LogDamageTest, TellsASectorThatAPowerCutMayHaveKeptFromTheDisk) {
+    for (const size_t wrong : {size_t{512}, size_t{300}}) {
+        SCOPED_TRACE(wrong);
+        const TemporaryDirectory place;
+        const auto path = log_with(place, wrong);
+        auto& files = *rocksdb::FileSystem::Default();
+        const auto found = damage_of_logs(files, place.path()).value();
+        ASSERT_EQ(found.size(), 1U);
+        EXPECT_EQ(found[0].turned->octet, wrong);
+        EXPECT_EQ(found[0].sector_is_zeros, wrong == 512);
+        ASSERT_TRUE(turn_back(found[0]));
+        EXPECT_TRUE(damage_of_logs(files, place.path()).value().empty());
     }
 }
 
