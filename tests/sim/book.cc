@@ -422,8 +422,7 @@ void Book::tried(Item& item, Link& link, const Way& way) {
         world_.fail("nothing is sent after its expiry", name(item));
     for (const Acceptance& before : item.acceptances) {
         if (!before.trusted) continue;
-        // What a node that is gone has sent may come behind what the next one sends: then it is the
-        // former that had to be named.
+        // What a node that is gone has sent may be read behind what the next one sends.
         const bool late = way.boot < before.boot;
         if (!late && before.read && *before.read < sent && !lossy_boots_.contains(before.boot))
             world_.fail("what was answered is not sent again", name(item));
@@ -432,12 +431,12 @@ void Book::tried(Item& item, Link& link, const Way& way) {
             world_.fail("nothing is sent twice at a time", name(item));
         // What goes again was named, also when the process died over it. Only the machine's death
         // may take that along.
-        const bool former = late || sent < before.sent;
-        const Instant first = former ? sent : before.sent;
         const bool named =
-            std::ranges::any_of(item.doubts, [&](Instant doubt) { return doubt >= first; });
-        const bool dark = dark_boots_.contains(former ? way.boot : before.boot);
-        if (!named && !dark && before.link.get() != &link)
+            std::ranges::any_of(item.doubts, [&](Instant doubt) { return doubt >= before.sent; });
+        // What was sent before that, and is read only now, is no further attempt: perhaps it
+        // stopped short of the content.
+        const bool again = !late && sent >= before.sent;
+        if (again && !named && !dark_boots_.contains(before.boot) && before.link.get() != &link)
             world_.fail("what may be a duplicate was called in doubt", name(item));
     }
 }
