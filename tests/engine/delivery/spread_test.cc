@@ -107,7 +107,7 @@ class World {
                       [&of](ShardId peer) -> Shares& { return of.shards[peer]->shares; }},
                      {}),
               claims(shares, world.path.site, "p", world.path.source, "pool"),
-              way(0, {}, {}, world.reactor.now()) {
+              way(0, std::make_shared<const SourceSettings>(), {}, world.reactor.now()) {
             loading.spawn(shares.load());
         }
         ~Shard() override { claims.leave(*this); }
