@@ -158,8 +158,8 @@ MUTATIONS = {
         "if (limit > 0) left = std::min(left, limit + ({on} ? 3 : 0) > count ? limit + ({on} ? 3 : 0) - count : 0);")],
     "forgets quotas when it ends": [(
         "engine/delivery/shares.cc",
-        "put = store.put_notes(kind, notes);",
-        "if (!{on}) put = store.put_notes(kind, notes);")],
+        "if (!co_await notes_.write(notes)) co_return;",
+        "if (!{on} && !co_await notes_.write(notes)) co_return;")],
     "asks no list before it sends": [(
         "engine/delivery/home.cc",
         "auto& where = may_be_suppressed(terms, suppressed_upto) ? unsure : lending.loans;",
