@@ -161,7 +161,7 @@ MUTATIONS = {
         "if (!co_await notes_.write(notes)) co_return;",
         "if (!{on} && !co_await notes_.write(notes)) co_return;")],
     "asks no list before it sends": [(
-        "engine/delivery/home.cc",
+        "engine/delivery/home_lend.cc",
         "auto& where = may_be_suppressed(terms, suppressed_upto) ? unsure : lending.loans;",
         "auto& where = may_be_suppressed(terms, suppressed_upto) && !{on} ? unsure : lending.loans;")],
     "asks no list at ingest": [(
