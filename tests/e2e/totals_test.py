@@ -18,6 +18,7 @@ class Crowd:
     def __init__(self, port, seconds=0.0):
         self.lock = threading.Lock()
         self.seconds = seconds  # that each message takes
+        self.complains = False  # that mail comes too fast
         self.open = self.most = 0
         self.changes = []  # (time, connections open)
         self.begun = []  # times of MAIL
@@ -91,7 +92,9 @@ class Conversation(socketserver.StreamRequestHandler):
         self.say("220 crowd.test ESMTP")
         for line in self.rfile:
             word = line[:4].upper()
-            if word == b"MAIL":
+            if word == b"MAIL" and crowd.complains:
+                self.say("450 4.7.1 rate limit exceeded, slow down")
+            elif word == b"MAIL":
                 crowd.begun.append(time.monotonic())
                 self.say("250 ok")
             elif word == b"DATA":
