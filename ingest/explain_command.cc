@@ -106,6 +106,19 @@ void print_orders(const ordered_json& said) {
     }
 }
 
+void print_shards(const ordered_json& site) {
+    const uint64_t shards = count_of(site, "shards");
+    if (shards > 1) {
+        fmt::print(
+            "shards    all {} send to it: the one that does otherwise was busier than "
+            "node.spread_above\n",
+            shards);
+    } else if (site.contains("spread_ended")) {
+        fmt::print("shards    one sends to it again, after all have: {}\n",
+                   text_of(site, "spread_ended"));
+    }
+}
+
 void print_now(const ordered_json& said) {
     fmt::print("waiting   {}{} of this domain, {} at its site\n",
                grouped(count_of(said, "waiting")),
@@ -128,6 +141,7 @@ void print_now(const ordered_json& said) {
             now.contains("limit_origin") ? " (" + text_of(now, "limit_origin") + ")" : "",
             now.contains("limit_reason") ? ": " + text_of(now, "limit_reason") : "");
     }
+    print_shards(now);
     for (const ordered_json& path : member_of(now, "paths")) {
         const std::string source = text_of(path, "source");
         fmt::print(

@@ -76,12 +76,13 @@ void print_sites(const ordered_json& answer) {
         return;
     }
     Table table;
-    table.add({"site", "provider", "ready", "sending", "connections", "held back by", "for"});
+    table.add(
+        {"site", "provider", "ready", "sending", "connections", "shards", "held back by", "for"});
     for (const ordered_json& site : sites) {
         table.add({text_of(site, "site"), text_of(site, "provider"),
                    grouped(count_of(site, "ready")), grouped(count_of(site, "sending")),
                    of_limit(count_of(site, "connections"), count_of(site, "connections_max")),
-                   held_words(site),
+                   shards_words(site), held_words(site),
                    site.contains("limited_for_seconds")
                        ? short_seconds(number_of(site, "limited_for_seconds"))
                        : ""});

@@ -158,6 +158,13 @@ std::string held_words(const ordered_json& site) {
     return total_words(limit).empty() || reason.empty() ? limit_words(limit) : reason;
 }
 
+std::string shards_words(const ordered_json& site) {
+    const uint64_t shards = count_of(site, "shards");
+    if (shards > 1) return fmt::format("all {}: one was too busy", shards);
+    const std::string ended = text_of(site, "spread_ended");
+    return ended.empty() ? grouped(shards) : "1 again: " + ended;
+}
+
 std::string limit_words(std::string_view limit) {
     if (std::string total = total_words(limit); !total.empty()) return total;
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> words{{

@@ -39,5 +39,7 @@ const nlohmann::ordered_json& member_of(const nlohmann::ordered_json& object,
 std::string limit_words(std::string_view limit);
 /// The same for what holds a site: "provider google: 20 connections in all".
 std::string held_words(const nlohmann::ordered_json& site);
+/// How many shards send to a site of /v1/sites, and why, where it was or is not one alone.
+std::string shards_words(const nlohmann::ordered_json& site);
 
 }  // namespace ingest

@@ -55,6 +55,8 @@ class Adder {
             into_.oldest_seconds = std::max(into_.oldest_seconds, gauged(series));
         } else if (is_of(series, catalog::shard_busy)) {
             into_.shard_busy_ns.push_back(counted(series));
+        } else if (is_of(series, catalog::sites_spread)) {
+            into_.sites_spread += gauged(series);
         } else if (is_of(series, catalog::delivery_duration)) {
             add_latency(series);
         }

@@ -30,6 +30,7 @@ struct LiveReading {
     double ready = 0, sending = 0, oldest_seconds = 0;
     uint64_t open_rows = 0;
     std::vector<uint64_t> shard_busy_ns;
+    double sites_spread = 0;
     metrics::Histogram::Reading latency;  // accepted to 250, of all classes
     metrics::Buckets latency_bounds;
     uint64_t free_bytes = 0, data_bytes = 0;

@@ -67,6 +67,7 @@ class Snapshot {
             bounce_classes();
             object.key("shards_busy");
             shards();
+            object.number("sites_spread", static_cast<uint64_t>(now_.sites_spread));
         }
         object.key("events");
         events();

@@ -123,7 +123,7 @@ void append_site(std::string& out, const engine::SiteView& site) {
     object.number("connections_max", site.connections_max);
     object.number("messages_per_connection", site.messages_per_connection);
     object.number("rate_max", site.rate_per_second);
-    object.number("shards", site.shards);
+    object.number("shards", site.shards).text_if("spread_ended", site.spread_ended);
     object.text_if("limit", site.limit);
     if (site.limited_for) {
         object.number("limited_for_seconds",

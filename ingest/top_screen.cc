@@ -46,6 +46,20 @@ void head(Lines& lines, const ordered_json& s) {
               colour);
 }
 
+void shards(Lines& lines, const ordered_json& s) {
+    std::vector<double> busy;
+    for (const ordered_json& one : member_of(s, "shards_busy"))
+        if (one.is_number()) busy.push_back(one.get<double>());
+    if (busy.empty()) return;
+    const auto [least, most] = std::ranges::minmax(busy);
+    const uint64_t spread = count_of(s, "sites_spread");
+    lines.add(fmt::format("shards {}, busy {:.0f}% to {:.0f}%{}", busy.size(), least * 100,
+                          most * 100,
+                          spread == 0 ? ""
+                                      : fmt::format("   all send to {} site{}: one was too busy",
+                                                    grouped(spread), spread == 1 ? "" : "s")));
+}
+
 void numbers(Lines& lines, const ordered_json& s, const std::deque<double>& delivered,
              size_t columns) {
     const ordered_json &rates = member_of(s, "rates"), &totals = member_of(s, "totals");
@@ -67,6 +81,7 @@ void numbers(Lines& lines, const ordered_json& s, const std::deque<double>& deli
         short_seconds(number_of(latency, "p50")), short_seconds(number_of(latency, "p90")),
         short_seconds(number_of(latency, "p99")), grouped(count_of(connections, "busy")),
         grouped(count_of(connections, "idle"))));
+    shards(lines, s);
     const size_t width = std::min<size_t>(60, columns > 20 ? columns - 20 : columns);
     lines.add("delivered/s, a minute  " + sparkline(delivered, width), Colour::good);
 }

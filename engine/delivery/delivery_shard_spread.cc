@@ -225,6 +225,7 @@ void DeliveryShard::end_spread(const std::string& site, std::string_view why) {
     if (found == spreads_.end() || found->second.state != Spread::State::on) return;
     Spread& of_site = found->second;
     of_site.state = Spread::State::ending;
+    of_site.ended_by = why;
     of_site.away = static_cast<ShardId>(parts_.post.count() - 1);
     of_site.rest_until = parts_.reactor.now() + Spread::rest;
     everywhere_.erase(site);

@@ -23,6 +23,8 @@ Task<> DeliveryShard::each_site(Visit visit) {
         SiteView view = next->second->view();
         view.site = last->site;
         if (everywhere_.contains(view.site)) view.shards = parts_.post.count();
+        if (const auto was = spreads_.find(view.site); was != spreads_.end())
+            view.spread_ended = was->second.ended_by;
         if (whole && whole->site == view.site) {
             whole->add(view);
         } else {

@@ -58,6 +58,7 @@ struct SiteView {
     uint32_t connections_max = 0, messages_per_connection = 0;  // 0: no limit
     double rate_per_second = 0;                                 // 0: no limit
     uint32_t shards = 1;                                        // that send to it (spread.h)
+    std::string spread_ended;  // why only one does again, for a minute; empty: it was not on all
     /// What holds mail back now (engine/delivery/README.md has the names); empty: nothing does.
     std::string limit;
     std::string limit_origin;  // "sluice.toml:12"; empty: no setting of a file

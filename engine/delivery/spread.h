@@ -85,6 +85,7 @@ struct Spread {
     State state = State::on;
     ShardId away = 0;  // shards that have not said yet that they are done with it
     Instant rest_until{};
+    std::string_view ended_by{};                             // for people
     std::map<std::pair<std::string, ShardId>, size_t> open;  // by source and shard, as told
 };
 

@@ -44,6 +44,21 @@ describe("the console", () => {
     await until(page, () => document.querySelector("#providers").textContent.includes("provider thriftpost: 3/s messages in all"));
   });
 
+  it("shows sites that needed more than one shard, and why", async () => {
+    assert.ok(await page.locator("#spread").isHidden());
+    await page.route("**/v1/sites?*", async (route) => {
+      const response = await route.fetch(), json = await response.json();
+      json.sites[0].shards = 2;
+      json.sites[1].spread_ended = "a host complains";
+      await route.fulfill({ response, json });
+    });
+    await until(page, () => document.querySelectorAll("#spread tbody tr").length === 2);
+    await page.locator("#spread").getByText("all 2 shards send to it, because one was too busy").waitFor();
+    await page.locator("#spread").getByText("one shard sends to it again: a host complains").waitFor();
+    await page.unroute("**/v1/sites?*");
+    await until(page, () => document.querySelector("#spread").hidden);
+  });
+
   it("filters events by type and by any word", async () => {
     await until(page, () => document.querySelectorAll("#events tbody tr").length > 5);
     await page.getByRole("button", { name: "Bounced", exact: true }).click();

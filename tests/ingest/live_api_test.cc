@@ -65,6 +65,7 @@ TEST(Live, TellsWhatCameInTheLastSecond) {
     const auto wire = live.look("?count=1");
     delivered.add(50);
     bounces.add(3);
+    live.shard.registry.gauge(catalog::sites_spread).set(2);
     live.shard.reactor.advance(1s);
     const auto snapshots = LiveShard::snapshots(*wire);
     ASSERT_EQ(snapshots.size(), 1u) << wire->from_server;
@@ -72,6 +73,7 @@ TEST(Live, TellsWhatCameInTheLastSecond) {
     EXPECT_EQ(s["providers"][0]["provider"], "google");
     EXPECT_NEAR(s["providers"][0]["delivered"].get<double>(), 50, 1);
     EXPECT_EQ(s["bounce_classes"][0]["total"], 3);
+    EXPECT_EQ(s["sites_spread"], 2);
     EXPECT_EQ(s["state"], "accepting");
 }
 

@@ -20,6 +20,7 @@ ordered_json snapshot() {
         "bounced":2,"expired":0},"rates":{"accepted":5,"delivered":12345,"deferred":0,"bounced":0.4,
         "expired":0},"queue":{"scheduled":7,"ready":2,"sending":1,"oldest_seconds":90},
         "latency":{"p50":0.02,"p90":0.4,"p99":70},"connections":{"busy":3,"idle":4},
+        "shards_busy":[0.914,0.4],"sites_spread":1,
         "providers":[{"provider":"slow","delivered":1,"busy":0},
                      {"provider":"google","delivered":900,"busy":3}],
         "events":[{"type":"delivered","time":"2026-11-22T10:00:00.000Z","to":"a@x.test"},
@@ -49,6 +50,8 @@ TEST(TopScreen, ShowsRatesQueueProvidersJobsAndTheNewestEventFirst) {
     EXPECT_THAT(text, HasSubstr("delivered 12,345/s (18)"));
     EXPECT_THAT(text, HasSubstr("open 10: 7 scheduled, 2 ready, 1 sending"));
     EXPECT_THAT(text, HasSubstr("99% 70.0 s"));
+    EXPECT_THAT(text,
+                HasSubstr("shards 2, busy 40% to 91%   all send to 1 site: one was too busy"));
     EXPECT_LT(text.find("google"), text.find("slow")) << "the busiest first";
     EXPECT_THAT(text, HasSubstr("############....  75%   10:05:00"));
     EXPECT_LT(text.find("b@x.test"), text.find("a@x.test"));
@@ -73,6 +76,13 @@ TEST(TopScreen, DrawsACurveAgainstItsLargestValue) {
     EXPECT_EQ(sparkline({10, 0, 5}, 2), "▁█") << "the last ones";
     EXPECT_EQ(sparkline({}, 10), "");
     EXPECT_EQ(sparkline({0, 0}, 10), "▁▁");
+}
+
+TEST(LiveClient, TellsHowManyShardsSendToASiteAndWhy) {
+    EXPECT_EQ(shards_words({{"shards", 1}}), "1");
+    EXPECT_EQ(shards_words({{"shards", 4}}), "all 4: one was too busy");
+    EXPECT_EQ(shards_words({{"shards", 1}, {"spread_ended", "a host complains"}}),
+              "1 again: a host complains");
 }
 
 TEST(LiveClient, WritesNumbersInFewCharacters) {

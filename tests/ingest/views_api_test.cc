@@ -98,6 +98,7 @@ TEST(SitesApi, TellsWhatHoldsASiteBackAndForHowLong) {
                                 .provider = "google",
                                 .ready = 5,
                                 .connections_max = 4,
+                                .spread_ended = "a host complains",
                                 .limit = "reply",
                                 .limited_for = 1500ms}},
                               1};
@@ -105,6 +106,8 @@ TEST(SitesApi, TellsWhatHoldsASiteBackAndForHowLong) {
     EXPECT_EQ(site["limit"], "reply");
     EXPECT_EQ(site["limited_for_seconds"], 1.5);
     EXPECT_EQ(site["connections_max"], 4);
+    EXPECT_EQ(site["shards"], 1);
+    EXPECT_EQ(site["spread_ended"], "a host complains");
     EXPECT_EQ(shard.node.asked_sites.site, "mx.a.test");
     EXPECT_EQ(get(shard, "/v1/sites?provider=google")["sites_count"], 1);
     EXPECT_EQ(shard.node.asked_sites.provider, "google");

@@ -1,4 +1,4 @@
-// What holds mail back, in words.
+// What holds mail back, and what sends it, in words.
 import type { Site } from "./types";
 
 const ofASite: Record<string, string> = {
@@ -29,4 +29,10 @@ export function limitWords(limit: string): string {
 export function heldBy(site: Site): string {
   if (!site.limit) return "";
   return (totalWords(site.limit) && site.limit_reason) || limitWords(site.limit);
+}
+
+/** Of a site that all shards send to, or did so a moment ago. */
+export function shardsOf(site: Site): string {
+  if (site.shards > 1) return `all ${site.shards} shards send to it, because one was too busy`;
+  return site.spread_ended ? `one shard sends to it again: ${site.spread_ended}` : "";
 }

@@ -1,7 +1,7 @@
 // The parts of the page that the snapshots fill: tiles, queue, providers, bounces.
 import { byId, h, part, Rows, share, write } from "./dom";
 import { bytes, count, plural, rate, seconds } from "./format";
-import { heldBy, limitWords } from "./limits";
+import { heldBy, limitWords, shardsOf } from "./limits";
 import type { Provider, Queues, Site, Snapshot } from "./types";
 
 interface Tile { name: string; title: string; unit?: string; operators?: boolean }
@@ -144,6 +144,8 @@ export class ProvidersPanel {
   private readonly sites: Rows<Site>;
   private readonly empty = h("p", { class: "empty" }, "Nothing was sent yet since the start.");
   private readonly noLimits = h("p", { class: "empty" }, "Nothing is held back.");
+  private readonly spread: Rows<Site>;
+  private readonly spreadPart: HTMLElement;
   private live = new Map<string, NonNullable<Snapshot["providers"]>[number]>();
 
   constructor() {
@@ -166,8 +168,18 @@ export class ProvidersPanel {
         write(part(row, "limit"), heldBy(s));
         write(part(row, "for"), s.limited_for_seconds === undefined ? "" : seconds(s.limited_for_seconds));
       });
+    const spread = table("Sites that needed more than one shard", [["Site", "text"], ["Provider", "text rare"], ["Waiting", "number"], ["Connections", "number"], ["Sent by", "text"]]);
+    this.spread = new Rows(spread.body, (s) => s.site,
+      (s) => h("tr", {}, h("th", { scope: "row" }, s.site), h("td", { class: "rare" }, s.provider), ...["ready", "connections"].map((p) => h("td", { class: "number", "data-part": p })),
+               h("td", { "data-part": "shards" })),
+      (row, s) => {
+        write(part(row, "ready"), count(s.ready));
+        write(part(row, "connections"), count(s.connections));
+        write(part(row, "shards"), shardsOf(s));
+      });
+    this.spreadPart = h("div", { id: "spread", hidden: true }, h("h3", {}, "Sites that needed more than one shard"), spread.element);
     byId("providers").append(h("div", { class: "head" }, h("h2", { id: "t-providers" }, "Providers and their limits")), this.empty, providers.element,
-                             h("h3", {}, "Sites held back now"), this.noLimits, sites.element);
+                             h("h3", {}, "Sites held back now"), this.noLimits, sites.element, this.spreadPart);
   }
 
   showRates(s: Snapshot): void {
@@ -180,6 +192,9 @@ export class ProvidersPanel {
     const held = sites.filter((s) => s.limit);
     this.noLimits.hidden = held.length > 0;
     this.sites.show(held.slice(0, 20));
+    const spread = sites.filter((s) => shardsOf(s));
+    this.spreadPart.hidden = spread.length === 0;
+    this.spread.show(spread.slice(0, 20));
   }
 
   private update(row: HTMLElement, p: Provider): void {

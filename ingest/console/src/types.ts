@@ -46,7 +46,7 @@ export interface Provider {
 export interface Site {
   site: string; provider: string; ready: number; sending: number; connections: number; connections_busy: number;
   connections_idle: number; connections_opening: number; connections_max: number; rate_max: number;
-  limit?: string; limit_reason?: string; limited_for_seconds?: number;
+  shards: number; spread_ended?: string; limit?: string; limit_reason?: string; limited_for_seconds?: number;
 }
 
 export interface Job extends Counts {

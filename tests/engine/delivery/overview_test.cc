@@ -58,5 +58,22 @@ TEST(Overview, CountsSitesOfAProviderByWhatHoldsThemBack) {
     EXPECT_EQ(provider.limits.at("reply"), 1u);
 }
 
+TEST(Overview, ASiteOnAllShardsIsOneSiteWithAllOfItsConnections) {
+    SiteOverview owner, helper;
+    owner.sites = {{.site = "mx.a", .ready = 3, .open = 4, .shards = 2}};
+    owner.sites[0].paths = {{.source = "out", .open = 4}};
+    helper.helped = {{.site = "mx.a", .ready = 1, .open = 3, .shards = 2}, {.site = "mx.gone"}};
+    helper.helped[0].paths = {{.source = "out", .open = 2}, {.source = "second", .open = 1}};
+    owner.add(std::move(helper));
+    owner.finish(10);
+    ASSERT_EQ(owner.sites.size(), 1u);
+    const SiteView& whole = owner.sites[0];
+    EXPECT_EQ(whole.ready, 4u);
+    EXPECT_EQ(whole.open, 7u);
+    EXPECT_EQ(whole.shards, 2u);
+    ASSERT_EQ(whole.paths.size(), 2u);
+    EXPECT_EQ(whole.paths[0].open, 6u);
+}
+
 }  // namespace
 }  // namespace engine
