@@ -33,12 +33,17 @@ class Occasion:
     """When and where a run was made: for the first line of its section. To be made before the run begins."""
 
     def __init__(self, script):
-        self.command = shlex.join([script, *sys.argv[1:]])
+        self.command = shlex.join([*chosen_binary(), script, *sys.argv[1:]])
         self.load = os.getloadavg()[0]
 
     def text(self):
         return (f"{datetime.date.today()}, commit {commit()}, `{self.command}`. {processor()}, {os.cpu_count()} cores, Linux "
                 f"{platform.release()}; load average at the start {self.load:.1f}.")
+
+
+def chosen_binary():
+    """How the program was named, where it is not build/release's."""
+    return [] if lab.ENGINE == lab.BUILD / "sluice" else [f"SLUICE_BINARY={os.path.relpath(lab.ENGINE, lab.ROOT)}"]
 
 
 def processor():

@@ -160,7 +160,7 @@ wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 wanted unit && { run_unit_tests; run_planted_bugs; run_readers; }
 wanted e2e && run_suite "whole runs (tests/e2e)" release "sluice sluice-sink" tests/e2e/run.py
 wanted console && run_suite "the console in Chromium (tests/console)" release "sluice sluice-sink" tests/console/run.py
-wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink" tests/deploy/run.py
+wanted deploy && run_suite "deployment (tests/deploy)" release "sluice sluice-sink sluice-load" tests/deploy/run.py
 wanted interop && run_suite "real receivers (tests/interop)" release sluice tests/interop/run.py
 wanted fuzz && run_suite "fuzzers (tests/fuzz)" fuzz sluice-fuzz tests/fuzz/run.py
 if [ "$only" = sim ] || { [ "$only" = all ] && [ -n "$long" ]; }; then run_simulator_for_long; fi
