@@ -36,6 +36,7 @@ struct Letters::Order {
 Letters::Letters(LetterParts parts)
     : parts_(parts),
       kept_changed_(parts.reactor),
+      room_(parts.reactor),
       backlog_(parts.metrics.gauge(catalog::signers_backlog)),
       signed_(parts.metrics.counter(catalog::dkim_signed)),
       converted_(parts.metrics.counter(catalog::letters_converted)) {}
@@ -78,6 +79,14 @@ Task<Mail> Letters::write(std::span<const Loan> loans, Capabilities host) {
     co_return mail;
 }
 
+bool Letters::crowded() const {
+    return parts_.signers.saturated() && !parts_.keyring.get()->empty();
+}
+
+Task<> Letters::room() {
+    co_await room_.wait_until(parts_.reactor.now() + crowd_wait);
+}
+
 /// Here when that is a matter of microseconds, else on a signer.
 Task<Letters::Written> Letters::write_one(Order order) {
     const auto make = [&order] {
@@ -96,6 +105,7 @@ Task<Letters::Written> Letters::write_one(Order order) {
         else
             co_await parts_.signers.run([&] { mail = make(); });
         backlog_.add(-1);
+        if (room_.waiters() > 0 && !parts_.signers.saturated()) room_.notify_one();
     }
     if (mail.is_signed) signed_.add();
     if (mail.converted) converted_.add();

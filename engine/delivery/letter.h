@@ -2,6 +2,7 @@
 // form that the receiver takes, signed.
 #pragma once
 
+#include <chrono>
 #include <list>
 #include <memory>
 #include <span>
@@ -35,7 +36,8 @@ class Letters {
     static constexpr size_t kept_bytes_max = 32u << 20;  // of them; the one made last always stays
     static constexpr size_t rendered_here_max = 64u
                                                 << 10;  // octets; larger mails are made elsewhere
-    static constexpr size_t brief_max = 256u << 10;  // rendered and signed within about a millisecond
+    static constexpr auto crowd_wait = std::chrono::milliseconds(50);
+    static constexpr size_t brief_max = 256u << 10;  // made within about a millisecond
 
     explicit Letters(LetterParts parts);
     ~Letters();
@@ -45,6 +47,12 @@ class Letters {
     /// time, also for one connection: ask for the next mail while this one is being sent, and the
     /// signing costs no time.
     Task<Mail> write(std::span<const Loan> loans, Capabilities host);
+
+    /// The signers have enough to do: a mail that is given to them now makes others wait. What has
+    /// none under way yet had better wait for room, so that few connections get many mails.
+    bool crowded() const;
+    /// Until they may have room, or for `crowd_wait`.
+    Task<> room();
 
   private:
     struct Order;
@@ -68,6 +76,7 @@ class Letters {
     LetterParts parts_;
     std::list<Kept> kept_;  // the one used last in front
     Signal kept_changed_;
+    Signal room_;
     metrics::Gauge& backlog_;
     metrics::Counter& signed_;
     metrics::Counter& converted_;

@@ -22,6 +22,9 @@ namespace {
 /// Between looks for free slots in the journal of what is in doubt: so many are taken only while
 /// the store does not keep up with outcomes.
 constexpr auto journal_look = std::chrono::milliseconds(10);
+/// A content waits so long for the mail that goes behind it: that costs one round trip less, of the
+/// receiver and of us. With the signers crowded it is a few milliseconds.
+constexpr auto made_wait = std::chrono::milliseconds(50);
 constexpr auto look_again_at_rate = std::chrono::seconds(1);
 
 }  // namespace
@@ -73,8 +76,10 @@ class Site::Feed final : public MailSource {
     std::optional<Mail> take() override;
     bool ready() const override { return draft_ != nullptr || may_pull(); }
     void prepare() override {
-        if (!draft_ && may_pull() && slot_is_free() && !gives_way()) begin_draft();
+        if (!draft_ && may_pull() && may_draft() && slot_is_free() && !gives_way()) begin_draft();
     }
+    bool making() const override { return draft_ && !draft_->mail; }
+    Task<> made() override;
     Task<bool> wait() override;
     void content_leaves(size_t place, const Transaction& transaction) override;
     void settle(Outcome outcome) override;
@@ -87,6 +92,7 @@ class Site::Feed final : public MailSource {
         std::optional<Mail> mail;  // once it is written
     };
     bool may_pull() const;
+    bool may_draft() const { return !under_way_.empty() || !site_.parts_.letters.crowded(); }
     bool gives_way();
     bool slot_is_free() const;
     bool hold_slot();
@@ -176,6 +182,10 @@ std::optional<Mail> Site::Feed::take() {
     return std::move(draft->mail);
 }
 
+Task<> Site::Feed::made() {
+    co_await written_.wait_until(site_.parts_.reactor.now() + made_wait);
+}
+
 Task<bool> Site::Feed::wait() {
     const Instant deadline = site_.parts_.reactor.now() + connection_.way->limits.idle;
     for (;;) {
@@ -184,6 +194,11 @@ Task<bool> Site::Feed::wait() {
         if (site_.pauses(*connection_.way)) co_return false;
         if (!draft_ && site_.ready_.empty()) drop_slot();
         if (!draft_ && !co_await site_.work_before(connection_, deadline)) co_return false;
+        if (!draft_ && !may_draft()) {
+            drop_slot();
+            co_await site_.parts_.letters.room();
+            continue;
+        }
         if (!hold_slot()) {
             const InHand in_hand = draft_ ? InHand::draft : InHand::nothing;
             holds_slot_ = co_await site_.wait_for_message(connection_.way, in_hand);

@@ -58,6 +58,9 @@ class Source {
     virtual ~Source() = default;
     virtual bool drain() = 0;          // on the shard: take what is there and post what waits for it; true if anything was
     virtual bool pending() const = 0;  // on the shard, with acquire order
+    /// On the shard: threads behind it have work for milliseconds. Then nothing is idle while the shard sleeps a moment
+    /// longer, and what it is woken for may come in company.
+    virtual bool saturated() const { return false; }
 };
 
 class Reactor : public Clock {

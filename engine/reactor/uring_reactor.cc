@@ -17,6 +17,9 @@ namespace engine {
 namespace {
 constexpr std::chrono::nanoseconds sleep_max = 1h;  // keeps the kernel's timespec from overflowing
 
+constexpr std::chrono::nanoseconds company_wait = 1ms;
+constexpr unsigned company_size = 16;
+
 // submit() keeps in op.result, while the kernel has the operation, why we asked for its end.
 constexpr int not_cancelled = 0;
 
@@ -169,10 +172,14 @@ void UringReactor::enter(Instant until, bool may_sleep) {
     // Accounted in every turn: a loop that has no time to sleep is the busiest of all.
     stats_.busy += before - std::exchange(awake_since_, before);
     if (may_sleep && wake_at > before) {
-        const auto length = std::min<std::chrono::nanoseconds>(wake_at - before, sleep_max);
+        const bool company =
+            std::ranges::any_of(sources_, [](const Source* source) { return source->saturated(); });
+        const auto length = std::min<std::chrono::nanoseconds>(wake_at - before,
+                                                               company ? company_wait : sleep_max);
         __kernel_timespec timeout{.tv_sec = length / 1s, .tv_nsec = (length % 1s).count()};
         io_uring_cqe* cqe = nullptr;
-        rc = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+        rc = io_uring_submit_and_wait_timeout(&ring_, &cqe, company ? company_size : 1, &timeout,
+                                              nullptr);
         now_ = awake_since_ = std::chrono::steady_clock::now();
         ++stats_.enters;
     } else {

@@ -19,6 +19,8 @@ class Worker {
         return run(std::move(work));
     }
     virtual size_t backlog() const = 0;  // given and not yet resumed
+    /// So much is given that its threads have work for milliseconds: whoever gives more only waits longer.
+    virtual bool saturated() const { return false; }
 };
 
 }  // namespace engine

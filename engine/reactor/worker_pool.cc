@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "metrics/check.h"
@@ -9,7 +10,9 @@
 namespace engine {
 
 WorkerPool::WorkerPool(const std::string& name, unsigned threads, size_t ports)
-    : todo_(jobs_per_port * ports), ports_left_(ports) {
+    : saturated_from_(std::min(saturated_jobs * threads, jobs_per_port)),
+      todo_(jobs_per_port * ports),
+      ports_left_(ports) {
     CHECK(threads > 0 && ports > 0, "a pool of nobody or for nobody");
     for (unsigned i = 0; i < threads; ++i) {
         threads_.emplace_back(&WorkerPool::work, this);

@@ -20,6 +20,8 @@ class WorkerPool {
   public:
     static constexpr size_t jobs_per_port = 64;  // with the threads; more wait on their shard
 
+    static constexpr size_t saturated_jobs = 16;  // of a port, for each thread
+
     static constexpr unsigned results_per_wake = 4;  // of brief jobs, while more of them wait
 
     /// The threads are called `name` and their number (15 characters at most). `ports`: how many
@@ -43,6 +45,7 @@ class WorkerPool {
     bool take(Job*& job);
     void give(Job* job);
 
+    const size_t saturated_from_;
     MpmcRing<Job*> todo_;  // room for what all ports together may have here
     std::atomic<size_t> ports_left_;
     std::atomic<uint32_t> given_{0};     // counts up to wake sleepers
@@ -68,6 +71,7 @@ class PoolPort final : public Worker, public Source {
 
     bool drain() override;
     bool pending() const override { return !done_.empty(); }
+    bool saturated() const override { return backlog() >= pool_.saturated_from_; }
 
   private:
     friend WorkerPool;

@@ -23,6 +23,11 @@ class MailSource {
     virtual bool ready() const = 0;
     /// take() will be asked soon: what takes time to make may be begun.
     virtual void prepare() = 0;
+    /// Whether the mail that take() would give next is being made: then it may be worth waiting for
+    /// with a content, to go behind it.
+    virtual bool making() const { return false; }
+    /// Waits until it is made, or no longer than pays.
+    virtual Task<> made() { co_return; }
     /// Waits until take() may have one. False: nothing more will come over this connection.
     virtual Task<bool> wait() = 0;
     /// The last octet of a content is about to be written: from now on the host may have that mail

@@ -222,6 +222,7 @@ Task<> Window::send_content(Flight* flight) {
     bool probing = false;
     // 354 although every recipient was refused: a lone dot, and nothing behind it.
     if (transaction.accepted() > 0 && transaction.pace() == Transaction::Pace::grouped) {
+        if (depth() >= Depth::next && !spent() && source_->making()) co_await source_->made();
         if (depth() >= Depth::next) {
             next = take();
             if (next && next->mail.lock_step) next = nullptr;

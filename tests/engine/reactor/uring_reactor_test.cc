@@ -314,6 +314,37 @@ TEST(UringReactor, CountsItsOwnTimeButNotItsSleep) {
     EXPECT_GT(loop.reactor->stats().busy, 0ns);
 }
 
+/// Threads behind it have work, and nothing else comes of it.
+struct SaturatedSource : Source {
+    bool drain() override { return false; }
+    bool pending() const override { return false; }
+    bool saturated() const override { return true; }
+};
+
+TEST(UringReactor, SleepsOnlyForAMomentBesideASaturatedSource) {
+    SaturatedSource source;
+    Loop loop;
+    loop.reactor->add_source(source);
+    const Instant before = std::chrono::steady_clock::now();
+    loop.reactor->turn(before + 1h);
+    EXPECT_LT(loop.reactor->now(), before + 1min);
+}
+
+TEST(UringReactor, TakesWhatHasComeBesideASaturatedSource) {
+    SaturatedSource source;
+    Loop loop;
+    loop.reactor->add_source(source);
+    Pair pair(loop);
+    Pending recv{.op = {.kind = Op::Kind::recv, .fd = pair.ours}};
+    start(loop, recv);
+    EXPECT_EQ(::send(pair.peer, "x", 1, 0), 1);
+    loop.run();
+    EXPECT_EQ(recv.result, 1);
+    loop.reactor->release(recv.op.buffer);
+    loop.reactor->close_socket(pair.ours);
+    loop.settle();
+}
+
 /// As a container's default profile does.
 void deny_io_uring(uint32_t answer) {
     sock_filter rules[] = {

@@ -91,6 +91,25 @@ TEST(WorkerPool, OneLongJobHoldsUpNobodyElse) {
     loop.run();
 }
 
+TEST(WorkerPool, SaysWhenItsThreadsHaveEnoughToDo) {
+    constexpr size_t enough = 2 * WorkerPool::saturated_jobs;
+    WorkerPool pool("test", 2, 1);
+    Loop loop;
+    PoolPort port(pool, *loop.reactor);
+    std::atomic<bool> finish{false};
+    const auto block = [](Worker& worker, std::atomic<bool>& until) -> Task<> {
+        co_await worker.run([&until] { until.wait(false); });
+    };
+    for (size_t i = 1; i < enough; ++i) loop.scope.spawn(block(port, finish));
+    EXPECT_FALSE(port.saturated());
+    loop.scope.spawn(block(port, finish));
+    EXPECT_TRUE(port.saturated());
+    finish = true;
+    finish.notify_all();
+    loop.run();
+    EXPECT_FALSE(port.saturated());
+}
+
 Task<> count_up_briefly(Worker& worker, int rounds, std::atomic<int>& count) {
     for (int i = 0; i < rounds; ++i) co_await worker.run_briefly([&count] { ++count; });
 }

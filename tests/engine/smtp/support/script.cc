@@ -150,6 +150,7 @@ std::vector<std::string> repeated(const std::string& part) {
 struct ScriptMail {
     Mail mail;
     bool late = false;  // there only once the session waits
+    bool made = true;   // false: only once the session waits with a content for it
     std::shared_ptr<HostTraits> shown{};  // another connection shows "chunk" when it is taken
 };
 
@@ -166,8 +167,15 @@ class ScriptSource : public MailSource {
         mails_.pop_front();
         return mail;
     }
-    bool ready() const override { return !mails_.empty() && !mails_.front().late; }
+    bool ready() const override {
+        return !mails_.empty() && !mails_.front().late && mails_.front().made;
+    }
     void prepare() override {}
+    bool making() const override { return !mails_.empty() && !mails_.front().made; }
+    Task<> made() override {
+        mails_.front().made = true;
+        co_return;
+    }
     Task<bool> wait() override {
         if (!mails_.empty()) mails_.front().late = false;
         co_return !mails_.empty();
@@ -333,6 +341,7 @@ class Player {
         for (const ScriptLine* line = &call;; line = &lines_[at_++]) {
             mails_.push_back(parse_mail(line->text));
             mails.push_back({mails_.back(), line->text.contains(" late"),
+                             !line->text.contains(" making"),
                              line->text.contains(" chunk_shown") ? known_.traits : nullptr});
             if (at_ == lines_.size() || lines_[at_].kind != 'M') return mails;
         }
