@@ -20,6 +20,17 @@ void key_into(std::string& key, const storage::Job& job, std::string_view domain
     key.append(domain);
 }
 
+/// An event has twenty fields, and a delivery a dozen: growing would move all of them again.
+void make_room(const std::vector<JobPart>& parts, storage::Batch& batch,
+               std::vector<Spool::Origin>& origins) {
+    size_t recipients = 0;
+    for (const JobPart& part : parts) recipients += part.recipients.size();
+    batch.jobs.reserve(parts.size());
+    batch.events.reserve(recipients);
+    batch.puts.reserve(recipients);
+    origins.reserve(recipients);
+}
+
 }  // namespace
 
 void QueueDigest::Free::operator()(evp_md_ctx_st* context) const {
@@ -231,6 +242,7 @@ Task<std::expected<void, Refusal>> ShardIntake::accept(
     }
     Draft draft;
     draft.now = reactor_.wall();
+    make_room(parts, draft.batch, draft.origins);
     for (size_t i = 0; i < parts.size(); ++i) {
         JobPart& part = parts[i];
         // An earlier part of the job was refused: the rest would be mail without a job.
