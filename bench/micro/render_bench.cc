@@ -55,6 +55,36 @@ void copy(benchmark::State& state) {
 }
 BENCHMARK(copy)->Arg(2'400)->Arg(50 << 10);
 
+/// A mail of plain text as the object form has it; some of its lines end in a blank, so that it
+/// goes as quoted-printable.
+void assemble(benchmark::State& state) {
+    constexpr std::string_view words =
+        "the quick brown fox jumps over the lazy dog while sixty zippers were quickly picked ";
+    engine::MailParts parts;
+    parts.from = "News <news@example.com>";
+    parts.subject = "News for you";
+    parts.text = "";
+    while (parts.text->size() < static_cast<size_t>(state.range(0))) {
+        const size_t start = parts.text->size() * 7 % words.size();
+        for (size_t i = 0; i < 72; ++i) *parts.text += words[(start + i) % words.size()];
+        *parts.text += '\n';
+    }
+    for (auto _ : state) {
+        auto content = Content::assemble(parts, origin);
+        benchmark::DoNotOptimize(content);
+    }
+}
+BENCHMARK(assemble)->Arg(200)->Arg(2'048)->Arg(50 << 10);
+
+void encode_content(benchmark::State& state) {
+    const Content content = html_of(static_cast<size_t>(state.range(0)), 3);
+    for (auto _ : state) {
+        std::string record = content.encode();
+        benchmark::DoNotOptimize(record.data());
+    }
+}
+BENCHMARK(encode_content)->Arg(2'400);
+
 void encode_vars(benchmark::State& state) {
     auto content = html_of(2'400, 8);
     for (auto _ : state) benchmark::DoNotOptimize(content.encode_vars(vars));

@@ -15,7 +15,15 @@
 namespace engine {
 namespace {
 
-constexpr std::string_view default_to = "{{#if name}}{{name}} <{{to}}>{{else}}{{to}}{{/if}}";
+/// "{{#if name}}{{name}} <{{to}}>{{else}}{{to}}{{/if}}": the To of nearly every mail.
+constexpr std::array<Piece, 8> default_to = {{{.kind = Piece::Kind::if_begin, .text = "name"},
+                                              {.kind = Piece::Kind::value, .text = "name"},
+                                              {.kind = Piece::Kind::text, .text = " <"},
+                                              {.kind = Piece::Kind::value, .text = "to"},
+                                              {.kind = Piece::Kind::text, .text = ">"},
+                                              {.kind = Piece::Kind::if_else},
+                                              {.kind = Piece::Kind::value, .text = "to"},
+                                              {.kind = Piece::Kind::if_end}}};
 
 struct Field {
     std::string_view name;
@@ -94,7 +102,7 @@ class Assembly {
         if (parts_.attachments.size() > attachments_max)
             wrong("content.too_many_attachments", "content.attachments",
                   fmt::format("more than {} attachments", attachments_max), "send fewer");
-        size_t bytes = header + parts_.text.value_or("").size() + parts_.html.value_or("").size();
+        size_t bytes = header + texts_size();
         for (const auto& attachment : parts_.attachments)
             bytes += attachment.bytes.size() / 57 * 78 + 1024;
         if (bytes > content_bytes_max)
@@ -102,6 +110,10 @@ class Assembly {
                   fmt::format("the mail has {} octets once encoded, more than {}", bytes,
                               content_bytes_max),
                   "send smaller attachments, or links to them");
+    }
+
+    size_t texts_size() const {
+        return (parts_.text ? parts_.text->size() : 0) + (parts_.html ? parts_.html->size() : 0);
     }
 
     /// A template for a field; empty when something was wrong with it.
@@ -126,10 +138,10 @@ class Assembly {
     void add(std::string_view name, std::string_view text, std::string_view field) {
         std::vector<Piece> pieces = header_template(text, field);
         if (pieces.empty()) return;
-        const bool ours = text.data() == default_to.data();
-        if (field_kind(name) == FieldKind::mailboxes && !ours) check_mailboxes(pieces, field);
-        if (field_kind(name) == FieldKind::tokens &&
-            longest_literal(pieces) > header_word_octets_max)
+        const FieldKind kind = field_kind(name);
+        const bool plain = !is_dynamic(pieces) && is_plain_mailbox(text);
+        if (kind == FieldKind::mailboxes && !plain) check_mailboxes(pieces, field);
+        if (kind == FieldKind::tokens && longest_literal(pieces) > header_word_octets_max)
             wrong("content.header_too_long", field,
                   fmt::format("more than {} octets without a blank, where no line may be folded",
                               header_word_octets_max),
@@ -168,7 +180,10 @@ class Assembly {
             wrong("content.from_missing", "content.from", "a mail needs a From",
                   "set content.from, as in \"News <news@example.com>\"");
         add("From", parts_.from, "content.from");
-        add("To", parts_.to ? std::string_view(*parts_.to) : default_to, "content.to");
+        if (parts_.to)
+            add("To", *parts_.to, "content.to");
+        else
+            fields_.push_back({"To", {default_to.begin(), default_to.end()}});
         add("Reply-To", parts_.reply_to, "content.reply_to");
         add("Subject", parts_.subject, "content.subject");
     }
@@ -293,12 +308,35 @@ class Assembly {
         return multipart("mixed", std::move(mixed));
     }
 
+    /// About how many octets the program will have, seldom too few.
+    size_t written_size(const MimePart& body) const {
+        constexpr size_t own_lines = 128, a_field = 16;  // Date, Message-ID, MIME-Version
+        size_t bytes = own_lines + origin_.host.size() + body_size(body);
+        for (const Field& field : fields_) {
+            bytes += field.name.size() + a_field;
+            for (const Piece& piece : field.pieces)
+                bytes += piece.text.size() + piece.fallback.size();
+        }
+        return bytes;
+    }
+
+    static size_t body_size(const MimePart& part) {
+        constexpr size_t boundary_line = 64;
+        size_t bytes = part.header.size() + part.body.size() + 8;
+        if (!part.parts.empty()) bytes += (part.parts.size() + 3) * boundary_line;
+        for (const Piece& piece : part.pieces)
+            bytes += piece.text.size() + piece.text.size() / 16 + piece.fallback.size();
+        for (const MimePart& each : part.parts) bytes += body_size(each);
+        return bytes;
+    }
+
     static bool is_dynamic_part(const MimePart& part) {
         return is_dynamic(part.pieces) || std::ranges::any_of(part.parts, is_dynamic_part);
     }
 
     std::expected<Program, Problems> write(const MimePart& body) {
         ProgramBuilder out;
+        out.reserve(written_size(body));
         for (const Field& field : fields_)
             out.field(field.name, field.pieces, ProgramBuilder::FieldText::utf8);
         if (!has_date_) out.literal("Date: " + date_text(origin_.time) + "\r\n");
@@ -306,11 +344,14 @@ class Assembly {
             // One id for the job would do only when all its mails are one and the same message.
             std::string host = message_id_host(origin_.host);
             if (out.constant() && !is_dynamic_part(body)) {
-                out.literal(fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
+                out.literal(
+                    fmt::format("Message-ID: <{}@{}>\r\n", storage::to_text(origin_.job), host));
             } else {
-                std::string id = fmt::format("<{{{{id}}}}@{}>", host);
-                auto pieces = parse_template(id, "");
-                out.field("Message-ID", *pieces, ProgramBuilder::FieldText::utf8);
+                const std::string end = "@" + host + ">";
+                const std::array<Piece, 3> id = {{{.kind = Piece::Kind::text, .text = "<"},
+                                                  {.kind = Piece::Kind::value, .text = "id"},
+                                                  {.kind = Piece::Kind::text, .text = end}}};
+                out.field("Message-ID", id, ProgramBuilder::FieldText::utf8);
             }
         }
         write_mime(out, body, origin_.job);

@@ -51,18 +51,18 @@ class BodyHash {
 
 struct Content::State {
     explicit State(Program compiled) : program(std::move(compiled)) {
-        size_t count = program.variables.size();
-        by_name.resize(count);
-        in_header.resize(count);
-        uses.resize(count);
-        for (size_t i = 0; i < count; ++i) by_name[i] = i;
-        std::ranges::sort(by_name, {}, [&](size_t i) { return program.variables[i]; });
+        slots.resize(program.variables.size());
+        for (size_t i = 0; i < slots.size(); ++i) slots[i].by_name = static_cast<uint16_t>(i);
+        std::ranges::sort(slots, {}, [&](const Slot& slot) {
+            return std::string_view(program.variables[slot.by_name]);
+        });
         to_slot = find("to");
         id_slot = find("id");
         for (size_t i = 0; i < program.ops.size(); ++i) {
             const Op& op = program.ops[i];
-            if (op.kind == Op::Kind::value || op.kind == Op::Kind::field_value) ++uses[op.slot];
-            if (op.kind == Op::Kind::field_value) in_header[op.slot] = true;
+            if (op.kind == Op::Kind::value || op.kind == Op::Kind::field_value)
+                ++slots[op.slot].uses;
+            if (op.kind == Op::Kind::field_value) slots[op.slot].in_header = true;
             bool from =
                 op.kind == Op::Kind::field_begin &&
                 same_name(std::string_view(program.octets).substr(op.offset, op.length), "From");
@@ -74,24 +74,31 @@ struct Content::State {
     }
 
     size_t find(std::string_view name) const {
-        auto at = std::ranges::lower_bound(
-            by_name, name, {}, [&](size_t i) { return std::string_view(program.variables[i]); });
-        return at != by_name.end() && program.variables[*at] == name ? *at : no_slot;
+        const auto at = std::ranges::lower_bound(slots, name, {}, [&](const Slot& slot) {
+            return std::string_view(program.variables[slot.by_name]);
+        });
+        const bool known = at != slots.end() && program.variables[at->by_name] == name;
+        return known ? at->by_name : no_slot;
     }
 
     /// The submitter's values by slot; of a name that is given twice the last counts.
     Slots values_of(const Vars& vars) const {
-        Slots slots(program.variables.size());
+        Slots values(program.variables.size());
         for (auto [name, value] : vars)
             if (size_t slot = find(name); slot != no_slot && !is_reserved(name))
-                slots[slot] = value;
-        return slots;
+                values[slot] = value;
+        return values;
     }
 
     Program program;
-    std::vector<size_t> by_name;  // slots in the order of their names
-    std::vector<bool> in_header;  // by slot: a header field writes it
-    std::vector<size_t> uses;     // by slot
+    /// What is known of a variable, and, beside it in the same place, which one comes there in the
+    /// order of the names.
+    struct Slot {
+        uint16_t by_name = 0;
+        bool in_header = false;  // a header field writes it
+        uint32_t uses = 0;
+    };
+    std::vector<Slot> slots;
     size_t to_slot = no_slot, id_slot = no_slot;
     std::optional<size_t> from_field;  // its op, when From holds placeholders
     bool constant = false, utf8_header = false;
@@ -192,7 +199,7 @@ Problems Content::check_vars(const Vars& vars, std::string_view field_prefix) co
                   "give the variable another name, there and in the placeholders");
             continue;
         }
-        if (state.in_header[slot] && has_line_end_or_nul(value))
+        if (state.slots[slot].in_header && has_line_end_or_nul(value))
             wrong("vars.header_injection", name,
                   "a value that a header field uses holds CR, LF or NUL", "send it as one line");
         else if (value.find('\0') != std::string_view::npos)
@@ -200,10 +207,11 @@ Problems Content::check_vars(const Vars& vars, std::string_view field_prefix) co
         if (!is_utf8(value)) wrong("vars.not_utf8", name, "the value is not UTF-8", "send UTF-8");
         // Compared before it is added to: both are bounded by what memory holds, their product is
         // not.
-        if (state.uses[slot] != 0 && value.size() > content_bytes_max / state.uses[slot])
+        const size_t uses = state.slots[slot].uses;
+        if (uses != 0 && value.size() > content_bytes_max / uses)
             values = content_bytes_max;
         else
-            values = std::min(content_bytes_max, values + value.size() * state.uses[slot]);
+            values = std::min(content_bytes_max, values + value.size() * uses);
     }
     if (values + state.program.octets.size() > content_bytes_max)
         wrong("vars.too_large", "",
@@ -241,13 +249,13 @@ uint64_t Content::bytes() const {
     for (const std::string& name : state.program.variables) names += sizeof(name) + name.capacity();
     return sizeof(State) + state.program.octets.capacity() +
            state.program.ops.capacity() * sizeof(Op) + names +
-           state.by_name.size() * (2 * sizeof(size_t) + 1);
+           state.slots.capacity() * sizeof(State::Slot);
 }
 
 uint64_t Content::rendered_bytes_hint() const {
     constexpr uint64_t value_bytes_guess = 24;
     uint64_t values = 0;
-    for (size_t uses : state_->uses) values += uses;
+    for (const State::Slot& slot : state_->slots) values += slot.uses;
     return state_->program.octets.size() + values * value_bytes_guess;
 }
 

@@ -376,10 +376,9 @@ void put_tokens(FieldWriter& writer, std::string_view value) {
     }
 }
 
-/// The usual mailbox, "Ann Lee <ann@example.org>" or the address alone: letters, digits and blanks
-/// need no care, and most mails have one such per recipient.
-bool put_plain_mailbox(std::string& out, std::string_view name, std::string_view value) {
-    if (name.size() + 2 + value.size() > line_octets_aim) return false;
+}  // namespace
+
+bool is_plain_mailbox(std::string_view value) {
     std::string_view address = value;
     if (size_t open = value.find(" <"); open != std::string_view::npos && value.ends_with('>')) {
         bool plain = open > 0 && value[0] != ' ' && value[open - 1] != ' ' &&
@@ -392,12 +391,8 @@ bool put_plain_mailbox(std::string& out, std::string_view name, std::string_view
     }
     // Marks are control characters, which no address has; a quoted local part or a comma takes the
     // long way.
-    if (!is_ascii(address) || address.starts_with('"') || !split_address(address)) return false;
-    out.append(name).append(": ").append(value).append("\r\n");
-    return true;
+    return is_ascii(address) && !address.starts_with('"') && split_address(address).has_value();
 }
-
-}  // namespace
 
 FieldKind field_kind(std::string_view name) {
     constexpr std::array<std::string_view, 16> mailboxes = {"From",
@@ -452,6 +447,11 @@ void append_field_value(std::string& out, std::string_view value, FieldKind kind
 }
 
 void append_field_text(std::string& out, std::string_view text, FieldKind kind) {
+    const auto plain = [](char c) { return c != '=' && !is_control(c); };
+    if (std::ranges::all_of(text, plain)) {
+        out += text;
+        return;
+    }
     for (size_t i = 0; i < text.size(); ++i) {
         if (is_control(text[i])) continue;
         // At the end of a text the '?' may come from the value behind it.
@@ -500,13 +500,12 @@ MailboxList parse_mailboxes(std::string_view value) {
 
 void append_field(std::string& out, std::string_view name, FieldKind kind, std::string_view value,
                   std::string_view utf8_address) {
-    if (kind != FieldKind::mailboxes && name.size() + 2 + value.size() <= line_octets_aim &&
-        is_plain(value)) {
+    const bool fits = name.size() + 2 + value.size() <= line_octets_aim;
+    if (fits && (kind == FieldKind::mailboxes ? is_plain_mailbox(value) : is_plain(value))) {
         std::string_view shown = trim(value);
         if (!shown.empty()) out.append(name).append(": ").append(shown).append("\r\n");
         return;
     }
-    if (kind == FieldKind::mailboxes && put_plain_mailbox(out, name, value)) return;
     size_t start = out.size();
     FieldWriter writer(out, name);
     bool any = true;

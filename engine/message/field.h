@@ -41,6 +41,9 @@ struct MailboxList {
     std::string problem;  // a sentence on the first thing that is no mailbox, and was left out;
                           // empty when none
 };
+/// The usual mailbox, "Ann Lee <ann@example.org>" or the address alone: letters, digits and blanks
+/// need no care, and most mails have one such per recipient.
+bool is_plain_mailbox(std::string_view value);
 /// `value` in the form above. Lenient: comments and empty entries are skipped.
 MailboxList parse_mailboxes(std::string_view value);
 

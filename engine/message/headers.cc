@@ -1,7 +1,5 @@
 #include "engine/message/headers.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -47,7 +45,7 @@ bool is_single_field(std::string_view name) {
 }
 
 bool has_line_end_or_nul(std::string_view text) {
-    return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+    return std::ranges::any_of(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 size_t longest_word(std::string_view text) {
@@ -74,11 +72,23 @@ std::string date_text(storage::WallTime time) {
     auto day = std::chrono::floor<std::chrono::days>(seconds);
     std::chrono::year_month_day date(day);
     std::chrono::hh_mm_ss clock(seconds - day);
-    return fmt::format(
-        "{}, {} {} {} {:02}:{:02}:{:02} +0000", days[std::chrono::weekday(day).c_encoding()],
-        static_cast<unsigned>(date.day()), months[static_cast<unsigned>(date.month()) - 1],
-        static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
-        clock.seconds().count());
+    std::string text;
+    text.reserve(32);
+    const auto two_digits = [&](auto number) {
+        text += static_cast<char>('0' + number / 10);
+        text += static_cast<char>('0' + number % 10);
+    };
+    text.append(days[std::chrono::weekday(day).c_encoding()]).append(", ");
+    text += std::to_string(static_cast<unsigned>(date.day()));
+    text.append(" ").append(months[static_cast<unsigned>(date.month()) - 1]).append(" ");
+    text += std::to_string(static_cast<int>(date.year()));
+    text += ' ';
+    two_digits(clock.hours().count());
+    text += ':';
+    two_digits(clock.minutes().count());
+    text += ':';
+    two_digits(clock.seconds().count());
+    return text.append(" +0000");
 }
 
 std::string message_id_host(std::string_view host) {

@@ -20,36 +20,63 @@ bool is_token_char(char c) {
            std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
 }
 
+/// The lines of a text, whichever way they end, CR alone included.
+class Lines {
+  public:
+    explicit Lines(std::string_view text)
+        : text_(text), lf_(text.find('\n')), cr_(text.find('\r')) {}
+
+    bool done() const { return at_ == std::string_view::npos; }
+    /// Without its end. What stands behind the last end is a line, too, and may be empty.
+    std::string_view next() {
+        if (lf_ < at_) lf_ = text_.find('\n', at_);
+        if (cr_ < at_) cr_ = text_.find('\r', at_);
+        const size_t end = std::min(lf_, cr_);
+        const std::string_view line = text_.substr(at_, end - at_);
+        const size_t length = text_.substr(std::min(end, text_.size())).starts_with("\r\n") ? 2 : 1;
+        at_ = end == std::string_view::npos ? end : end + length;
+        return line;
+    }
+
+  private:
+    std::string_view text_;
+    size_t at_ = 0;
+    size_t lf_, cr_;  // the next ones of their kind
+};
+
+/// Printable ASCII, tabs and line ends. Without branches, so that it becomes vector code.
+bool is_printable(std::string_view text) {
+    unsigned char other = 0;
+    for (const char each : text) {
+        const auto c = static_cast<unsigned char>(each);
+        const bool printable = static_cast<unsigned char>(c - 32) < 95;
+        other |= static_cast<unsigned char>(!(printable | (c == '\t') | (c == '\r') | (c == '\n')));
+    }
+    return other == 0;
+}
+
 /// Relays take it as 7bit without a change: short ASCII lines, no blank at an end, no control
 /// characters. "=_" is left to boundaries; "From " at the start of a line would get a '>' in
 /// mailboxes.
 bool is_plain(std::string_view text) {
-    size_t line = 0;
-    for (size_t i = 0; i < text.size(); ++i) {
-        char c = text[i];
-        if (c == '\r' || c == '\n') {
-            if (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t')) return false;
-            line = 0;
-            continue;
-        }
-        bool printable = (c >= 32 && c < 127) || c == '\t';
-        if (!printable || ++line > plain_line_octets_max) return false;
-        if (line == 1 && text.substr(i, 5) == "From ") return false;
+    if (!is_printable(text)) return false;
+    for (Lines lines(text); !lines.done();) {
+        const std::string_view line = lines.next();
+        if (line.size() > plain_line_octets_max || line.ends_with(' ') || line.ends_with('\t') ||
+            line.starts_with("From "))
+            return false;
     }
-    return text.find("=_") == std::string_view::npos && !text.ends_with(' ') &&
-           !text.ends_with('\t');
+    return !text.contains("=_");
 }
 
 std::string with_crlf(std::string_view text) {
     std::string out;
     out.reserve(text.size() + text.size() / 32);
-    for (size_t at = 0;;) {
-        const size_t end = text.find_first_of("\r\n", at);
-        out.append(text, at, end - at);  // the rest when there is no line end
-        if (end == std::string_view::npos) return out;
-        out += "\r\n";
-        at = end + (text.substr(end).starts_with("\r\n") ? 2 : 1);
+    for (Lines lines(text); !lines.done();) {
+        out += lines.next();
+        if (!lines.done()) out += "\r\n";
     }
+    return out;
 }
 
 /// base64 without its last line end: that one belongs to what follows.
@@ -65,7 +92,8 @@ class MimeWriter {
 
     void write(const MimePart& part) {
         if (part.parts.empty()) {
-            out_.literal(part.header + "\r\n");
+            out_.literal(part.header);
+            out_.literal("\r\n");
             if (part.pieces.empty())
                 out_.literal(part.body);
             else
@@ -103,9 +131,12 @@ bool ends_line(const MimePart& part) {
 
 MimePart text_part(std::string_view subtype, std::string_view text, std::vector<Piece> pieces) {
     auto header = [&](std::string_view encoding) {
-        return fmt::format(
-            "Content-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: {}\r\n", subtype,
-            encoding);
+        std::string lines = "Content-Type: text/";
+        lines += subtype;
+        lines += "; charset=utf-8\r\nContent-Transfer-Encoding: ";
+        lines += encoding;
+        lines += "\r\n";
+        return lines;
     };
     bool dynamic = std::ranges::any_of(
         pieces, [](const Piece& piece) { return piece.kind != Piece::Kind::text; });

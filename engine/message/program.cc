@@ -154,10 +154,13 @@ bool Program::utf8_header() const {
 }
 
 uint16_t ProgramBuilder::slot(std::string_view name) {
-    if (auto known = slots_.find(name); known != slots_.end()) return known->second;
-    auto index = static_cast<uint16_t>(program_.variables.size());
-    slots_.emplace(name, index);
-    program_.variables.emplace_back(name);
+    auto& names = program_.variables;
+    const auto at = std::ranges::lower_bound(
+        by_name_, name, {}, [&](uint16_t slot) { return std::string_view(names[slot]); });
+    if (at != by_name_.end() && names[*at] == name) return *at;
+    const auto index = static_cast<uint16_t>(names.size());
+    by_name_.insert(at, index);
+    names.emplace_back(name);
     return index;
 }
 
@@ -221,8 +224,7 @@ void ProgramBuilder::soft_break() {
     column_ = 0;
 }
 
-void ProgramBuilder::field(std::string_view name, const std::vector<Piece>& pieces,
-                           FieldText form) {
+void ProgramBuilder::field(std::string_view name, std::span<const Piece> pieces, FieldText form) {
     FieldKind kind = field_kind(name);
     auto text = [&](std::string_view piece) {
         std::string value;
@@ -268,6 +270,7 @@ void ProgramBuilder::body(const std::vector<Piece>& pieces, Op::Escape escape) {
         } else if (!piece.text.empty()) {
             if (!column_ && piece.text[0] != '\r' && piece.text[0] != '\n') soft_break();
             std::string encoded;
+            encoded.reserve(piece.text.size() + piece.text.size() / 16 + 16);
             column_ = append_quoted_printable(encoded, piece.text, column_.value_or(0));
             octets(Op::Kind::literal, encoded, static_cast<uint8_t>(*column_));
         }
@@ -276,8 +279,10 @@ void ProgramBuilder::body(const std::vector<Piece>& pieces, Op::Escape escape) {
 
 Program ProgramBuilder::finish() && {
     CHECK(open_.empty(), "a block that the parser should have refused");
+    // Contents wait in memory. A small rest is not worth the copy.
     program_.ops.shrink_to_fit();
-    program_.octets.shrink_to_fit();
+    if (program_.octets.capacity() - program_.octets.size() > program_.octets.size() / 16 + 64)
+        program_.octets.shrink_to_fit();
     return std::move(program_);
 }
 

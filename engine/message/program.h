@@ -9,8 +9,8 @@
 
 #include <cstdint>
 #include <expected>
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,10 +90,12 @@ class ProgramBuilder {
         raw    // a raw message: header syntax, folds included
     };
 
+    /// Room for about so many octets, so that they are not moved while the program grows.
+    void reserve(size_t octets) { program_.octets.reserve(octets); }
     /// Octets as they are; they end a line.
     void literal(std::string_view octets);
     /// A field; written now when no piece is a placeholder.
-    void field(std::string_view name, const std::vector<Piece>& pieces, FieldText form);
+    void field(std::string_view name, std::span<const Piece> pieces, FieldText form);
     /// A quoted-printable body from column 0. Ends with a line end if `text` has one at its end.
     void body(const std::vector<Piece>& pieces, Op::Escape escape);
     bool constant() const { return program_.constant(); }
@@ -107,9 +109,9 @@ class ProgramBuilder {
     void soft_break();
 
     Program program_;
-    std::map<std::string, uint16_t, std::less<>> slots_;
-    std::vector<size_t> open_;  // ops of skips whose target is not known yet
-    size_t barrier_ = 0;        // a literal before this op is some skip's target: it must not grow
+    std::vector<uint16_t> by_name_;  // slots in the order of their names
+    std::vector<size_t> open_;       // ops of skips whose target is not known yet
+    size_t barrier_ = 0;  // a literal before this op is some skip's target: it must not grow
     std::optional<size_t> column_ = 0;  // of the body; nothing: known at run time only
 };
 
