@@ -9,13 +9,15 @@ namespace engine {
 namespace {
 
 void check_argument(std::string_view text) {
-    constexpr std::string_view forbidden("\r\n\0", 3);
-    CHECK(text.find_first_of(forbidden) == std::string_view::npos,
+    const auto forbidden = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+    CHECK(std::ranges::none_of(text, forbidden),
           "a CR, LF or NUL was to go into an SMTP command: some value was not validated");
 }
 
 std::string mail_command(const Mail& mail, const Capabilities& capabilities) {
-    std::string command = "MAIL FROM:<" + mail.sender + '>';
+    std::string command;
+    command.reserve(mail.sender.size() + 64);
+    command.append("MAIL FROM:<").append(mail.sender).append(">");
     if (capabilities.size) command += " SIZE=" + std::to_string(mail.content->size());
     if (mail.eight_bit && capabilities.eight_bit_mime) command += " BODY=8BITMIME";
     if (capabilities.smtp_utf8 && needs_smtp_utf8(mail)) command += " SMTPUTF8";
@@ -40,7 +42,9 @@ std::string notify_parameter(uint8_t bits) {
 }
 
 std::string rcpt_command(const MailRecipient& recipient, const Capabilities& capabilities) {
-    std::string command = "RCPT TO:<" + recipient.address + '>';
+    std::string command;
+    command.reserve(recipient.address.size() + 16);
+    command.append("RCPT TO:<").append(recipient.address).append(">");
     if (!capabilities.dsn) return command;
     command += notify_parameter(recipient.notify);
     // "rfc822;" stays, the address is encoded. One beyond ASCII has no such form and is left out.
@@ -78,6 +82,7 @@ std::string_view name_of(Step step) {
 
 Envelope::Envelope(const Mail& mail, const Capabilities& capabilities, Before before, Tail tail) {
     commands_.reserve(mail.recipients.size() + 3);
+    bytes_.reserve(mail.sender.size() + 96 + mail.recipients.size() * 48);
     if (before == Before::reset) add(Step::reset, "RSET");
     add(Step::mail, mail_command(mail, capabilities));
     for (const MailRecipient& recipient : mail.recipients) {

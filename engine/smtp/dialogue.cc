@@ -53,6 +53,12 @@ Task<Result<Reply>> Dialogue::reply(std::chrono::milliseconds allowed, std::stri
     co_return result;
 }
 
+std::optional<Reply> Dialogue::reply_here() {
+    std::optional<Reply> reply = replies_->next_here();
+    if (DialogueTap* const tap = listener(); tap && reply) tap->host_says(*reply);
+    return reply;
+}
+
 Task<Result<Reply>> Dialogue::command(std::string line, std::string_view name,
                                       std::chrono::milliseconds allowed) {
     if (out_of_step()) co_return failure(Errc::protocol, out_of_turn);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ class Dialogue {
     /// One reply. The error's text says in words what was waited for. After a failed write nobody
     /// waits long.
     Task<Result<Reply>> reply(std::chrono::milliseconds allowed, std::string_view to);
+    /// One that has come already (see ReplyReader::next_here).
+    std::optional<Reply> reply_here();
     /// A line, and the reply to it. Errors: also protocol, unsent, when something came that nobody
     /// had asked for. `name` is for people and must outlive the task: a literal.
     Task<Result<Reply>> command(std::string line, std::string_view name,

@@ -59,7 +59,23 @@ void DotStuffer::add(std::string_view piece) {
     }
 }
 
+namespace {
+
+/// Every CR stands before an LF and every LF behind a CR. Without branches, so that the compiler
+/// makes vector code of it: each mail passes here before it is sent, and nearly all of them hold.
+bool line_ends_are_whole(std::string_view content) {
+    if (content.empty()) return true;
+    unsigned char broken = 0;
+    const char* const octets = content.data();
+    for (size_t i = 0; i + 1 < content.size(); ++i)
+        broken |= static_cast<unsigned char>((octets[i] == '\r') != (octets[i + 1] == '\n'));
+    return broken == 0 && content.front() != '\n' && content.back() != '\r';
+}
+
+}  // namespace
+
 size_t find_bare_line_end(std::string_view content) {
+    if (line_ends_are_whole(content)) return std::string_view::npos;
     size_t at = 0;
     while (at < content.size()) {
         const size_t lf = content.find('\n', at);

@@ -1,7 +1,5 @@
 #include "engine/smtp/reply_reader.h"
 
-#include <optional>
-
 namespace engine {
 
 namespace {
@@ -92,6 +90,21 @@ Task<Result<Reply>> ReplyReader::next(Instant deadline) {
     co_return failure(Errc::protocol, "the host sent a reply of more than " +
                                           std::to_string(reply_lines_max) + " lines or " +
                                           std::to_string(reply_bytes_max) + " octets");
+}
+
+std::optional<Reply> ReplyReader::next_here() {
+    std::string_view text = lines_.buffered();
+    const size_t end = text.find('\n');
+    if (end == std::string_view::npos || end > line_kept) return std::nullopt;
+    text = text.substr(0, end);
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    const std::optional<ReplyLine> line = parse_line(text);
+    if (!line || !line->last) return std::nullopt;
+    Reply reply{.code = line->code};
+    add_line(reply, line->text, true);
+    lines_.consume(end + 1);
+    if (!has_more()) stream_.let_go();
+    return reply;
 }
 
 }  // namespace engine

@@ -1,6 +1,8 @@
 // ReplyReader: whole replies out of a stream (RFC 5321 4.2), however TCP has split or joined them.
 #pragma once
 
+#include <optional>
+
 #include "engine/net/line_reader.h"
 #include "engine/smtp/reply.h"
 
@@ -20,6 +22,10 @@ class ReplyReader {
     /// protocol for what is no reply, for codes that differ between lines and for a reply beyond
     /// the limits.
     Task<Result<Reply>> next(Instant deadline);
+
+    /// The next reply when it is one line and here already, which of a group's replies nearly all
+    /// are: without the frames of a task. Nothing, and nothing consumed, when only next() can tell.
+    std::optional<Reply> next_here();
 
     /// Something has come that nobody has waited for yet. True before a command is sent: the
     /// dialogue is out of step.

@@ -205,7 +205,7 @@ Task<> Window::send_envelope(Flight* flight) {
             co_await dialogue_.write(group, timeouts_.command);
         }
         ++flight->answered;
-        co_await take_reply(flight, step);
+        if (!take_reply_here(*flight, step)) co_await take_reply(flight, step);
         if (transaction.broken()) co_return;
     }
 }
@@ -303,7 +303,7 @@ Task<> Window::whole_messages() {
         const Step step = content_is_next ? Step::content : front->envelope->step(front->answered);
         if (content_is_next) front->enveloped = dialogue_.clock().now();
         ++front->answered;
-        co_await take_reply(front, step);
+        if (!take_reply_here(*front, step)) co_await take_reply(front, step);
         if (content_is_next || !reads_on_) settle_front();
     }
 }
@@ -391,6 +391,14 @@ std::chrono::milliseconds Window::patience() const {
     return std::min(std::max(swallowed_after, slow), timeouts_.command);
 }
 
+/// Of the replies that come together all but the first are here: they cost no wait and no task.
+bool Window::take_reply_here(Flight& flight, Step step) {
+    std::optional<Reply> reply = dialogue_.reply_here();
+    if (!reply) return false;
+    judge(flight, step, *std::move(reply), std::exchange(behind_content_, false));
+    return true;
+}
+
 Task<> Window::take_reply(Flight* flight, Step step) {
     auto allowed = step == Step::content ? timeouts_.final
                    : step == Step::data  ? timeouts_.data
@@ -399,7 +407,11 @@ Task<> Window::take_reply(Flight* flight, Step step) {
     if (first_behind) allowed = patience();
     if (goodbye_) allowed = std::min(allowed, timeouts_.quit);
     const Result<Reply> result = co_await dialogue_.reply(allowed, name_of(step));
-    Transaction& transaction = *flight->transaction;
+    judge(*flight, step, result, first_behind);
+}
+
+void Window::judge(Flight& flight, Step step, const Result<Reply>& result, bool first_behind) {
+    Transaction& transaction = *flight.transaction;
     if (result)
         transaction.take(step, *result);
     else if (goodbye_)
@@ -410,16 +422,16 @@ Task<> Window::take_reply(Flight* flight, Step step) {
     if (transaction.host_leaves() && result && !goodbye_) goodbye_ = *result;
     if (!result || transaction.lost_its_way()) reads_on_ = false;
 
-    if (goodbye_) co_return;
-    const Depth in_use = something_behind_ ? Depth::next : flight->depth;
+    if (goodbye_) return;
+    const Depth in_use = something_behind_ ? Depth::next : flight.depth;
     const bool no_reply = !result && result.error().code == Errc::protocol;
     // One that closes between two mails has done nothing wrong; one that does so with something
     // behind a content, or with several mails under way, may have stumbled over it.
     const bool cut_in_depth =
-        !result && (something_behind_ || first_behind || flight->depth == Depth::messages);
+        !result && (something_behind_ || first_behind || flight.depth == Depth::messages);
     // It takes a command behind a content for a fault of ours.
     const bool behind_refused = result && step == Step::reset && transaction.broken() &&
-                                flight->depth == Depth::next && !counts_resets_;
+                                flight.depth == Depth::next && !counts_resets_;
     if (transaction.lost_its_way() || no_reply || cut_in_depth || behind_refused) trouble(in_use);
 }
 

@@ -82,7 +82,9 @@ class Window {
     Task<> flush();
     Task<> probe_chunk();
 
+    bool take_reply_here(Flight& flight, Step step);
     Task<> take_reply(Flight* flight, Step step);
+    void judge(Flight& flight, Step step, const Result<Reply>& result, bool first_behind);
     void trouble(Depth in_use);
     void settle_front();
     void settle_decided();
