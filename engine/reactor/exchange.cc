@@ -59,6 +59,7 @@ class Exchange::Mailbox final : public Post, public Source {
     }
 
     bool receive_own() {
+        if (outboxes_[self_].empty()) return false;
         // What this work sends in turn runs in a later turn.
         std::deque<Work> now = std::exchange(outboxes_[self_], {});
         waiting_ -= now.size();

@@ -155,6 +155,8 @@ class UringReactor final : public Reactor {
     mutable ReactorStats stats_;
     mutable SteadyWall wall_{std::chrono::steady_clock::now(),
                              std::chrono::system_clock::now().time_since_epoch()};
+    mutable WallTime wall_now_{};
+    mutable Instant wall_now_of_{};  // the now_ that it was had with
     mutable bool told_of_lag_ = false;
 };
 
