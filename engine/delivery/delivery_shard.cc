@@ -182,7 +182,9 @@ std::shared_ptr<SiteBudget> DeliveryShard::budget_of(const std::string& site) {
 }
 
 void DeliveryShard::give_back(Return returned) {
-    returns_[returned.terms.home].push_back(std::move(returned));
+    std::vector<Return>& home = returns_[returned.terms.home];
+    if (home.empty()) home.reserve(returns_about);
+    home.push_back(std::move(returned));
     if (std::exchange(returns_flush_, true)) return;
     scope_.spawn(flush_returns());
 }

@@ -192,6 +192,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Home home_;
     Letters letters_;
     SiteParts site_parts_;
+    static constexpr size_t returns_about = 8;  // of a turn, to one home
     std::vector<std::vector<Return>> returns_;  // by home, until the end of the turn
     bool returns_flush_ = false;
     bool draining_ = false;

@@ -105,7 +105,9 @@ void Home::lend(Link& link, WallTime now) {
         }
         size_t lent = 0, taken = 0;
         const storage::JobId suppressed_upto = parts_.store.suppressed_upto(info->tenant);
-        for (Waiting& due : source.window.take_due(now, turn->room)) {
+        std::vector<Waiting> all_due = source.window.take_due(now, turn->room);
+        if (lending.loans.empty()) lending.loans.reserve(all_due.size());
+        for (Waiting& due : all_due) {
             ++taken;
             auto over = ended(*source.info, due.delivery, now);
             const bool lost = !due.job->content();

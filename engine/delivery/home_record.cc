@@ -21,8 +21,8 @@ void Home::settle(std::vector<Return> returned) {
     for (Return& one : returned) {
         if (one.attempt) {
             count_session(one.terms.queue->domain, *one.attempt);
-            decisions.push_back(decide(std::move(one.terms), *one.attempt, *parts_.settings, now,
-                                       parts_.reactor.random()));
+            decisions.push_back(decide(std::move(one.terms), *std::move(one.attempt),
+                                       *parts_.settings, now, parts_.reactor.random()));
         } else if (auto over = ended(*one.terms.queue, one.terms.delivery, now)) {
             over->terms = std::move(one.terms);
             decisions.push_back(decision_of(std::move(*over), now));
@@ -64,13 +64,14 @@ void Home::record_later(std::vector<Decision> decisions) {
 
 Task<> Home::record(std::vector<Decision> decisions) {
     for (;;) {
-        // A batch is built anew for each try, because the spool takes it; it fails only when the
-        // disk does.
+        // A batch is built anew for each try: a queue's row may have gone meanwhile. It fails only
+        // when the disk does.
         storage::Batch batch;
         std::vector<Spool::Origin> origins;
         parts_.reports.add(decisions, batch, origins);
-        batch = batch_of(decisions, std::move(batch));
-        const auto committed = co_await parts_.spool.record(std::move(batch), std::move(origins));
+        give(decisions, batch);
+        const auto committed = co_await parts_.spool.record(&batch, std::move(origins));
+        take_back(decisions, batch);
         if (committed) break;
         if (!storage_failed_)
             metrics::log::error(

@@ -20,6 +20,12 @@ MailForm form_for(const Content& content, const Capabilities& host) {
     return MailForm::as_is;
 }
 
+/// On the shard itself, because it is a matter of microseconds.
+bool is_made_here(const Content& content, const DkimKeys& keys, MailForm form) {
+    return keys.empty() && form == MailForm::as_is &&
+           content.rendered_bytes_hint() <= Letters::rendered_here_max;
+}
+
 }  // namespace
 
 /// All that making a letter needs, so that another thread can do it.
@@ -46,7 +52,7 @@ Letters::~Letters() = default;
 Task<Mail> Letters::write(std::span<const Loan> loans, Capabilities host) {
     const LoanTerms& first = loans.front().terms();
     const storage::Job& job = first.job->job();
-    const std::shared_ptr<const Content> content = first.job->content();
+    const std::shared_ptr<const Content>& content = first.job->content();
     Mail mail;
     mail.sender = job.sender;
     mail.envid = job.envid;
@@ -59,20 +65,28 @@ Task<Mail> Letters::write(std::span<const Loan> loans, Capabilities host) {
         mail.recipients.push_back({delivery.recipient, delivery.notify, delivery.orcpt});
         mail.utf8_addresses |= has_eight_bit(delivery.recipient);
     }
-    Order order{.job = job.id,
-                .content = content,
-                .id = first.delivery.id,
-                .to = first.delivery.recipient,
-                .vars = first.delivery.vars,
-                .tenant = job.tenant,
-                .keys = parts_.keyring.get(),
-                .now = std::chrono::floor<std::chrono::seconds>(parts_.reactor.wall()),
-                .form = form_for(*content, host)};
+    const MailForm form = form_for(*content, host);
+    std::shared_ptr<const DkimKeys> keys = parts_.keyring.get();
     Written written;
-    if (content->same_for_all())
-        written = co_await write_kept(std::move(order));
-    else
-        written = co_await write_one(std::move(order));
+    if (!content->same_for_all() && is_made_here(*content, *keys, form)) {
+        written = {std::make_shared<const std::string>(content->render(
+                       {first.delivery.id, first.delivery.recipient, first.delivery.vars})),
+                   content->eight_bit(), content->utf8_header()};
+    } else {
+        Order order{.job = job.id,
+                    .content = content,
+                    .id = first.delivery.id,
+                    .to = first.delivery.recipient,
+                    .vars = first.delivery.vars,
+                    .tenant = job.tenant,
+                    .keys = std::move(keys),
+                    .now = std::chrono::floor<std::chrono::seconds>(parts_.reactor.wall()),
+                    .form = form};
+        if (content->same_for_all())
+            written = co_await write_kept(std::move(order));
+        else
+            written = co_await write_one(std::move(order));
+    }
     mail.content = std::move(written.bytes);
     mail.eight_bit = written.eight_bit;
     mail.utf8_headers = written.utf8_header;
@@ -94,9 +108,7 @@ Task<Letters::Written> Letters::write_one(Order order) {
                        order.form, *order.keys, order.tenant, order.now);
     };
     Composed mail;
-    const bool here = order.keys->empty() && order.form == MailForm::as_is &&
-                      order.content->rendered_bytes_hint() <= rendered_here_max;
-    if (here) {
+    if (is_made_here(*order.content, *order.keys, order.form)) {
         mail = make();
     } else {
         backlog_.add(1);

@@ -71,6 +71,24 @@ OutcomeMetrics::OutcomeMetrics(metrics::Registry& registry)
       duration_{&registry.histogram(catalog::delivery_duration, {"transactional"}),
                 &registry.histogram(catalog::delivery_duration, {"bulk"})} {}
 
+void OutcomeMetrics::count_delivered(const Event& event, std::string_view provider) {
+    const bool like_the_last = last_.attempts != nullptr && last_.code == event.code &&
+                               last_.provider == provider && last_.stage == event.stage;
+    if (!like_the_last) {
+        const std::string_view outcome = outcome_name(event.type);
+        const bool replied = event.code != 0 && event.stage != "dns";
+        last_ = {.provider = std::string(provider), .stage = event.stage, .code = event.code};
+        last_.attempts = &registry_.counter(catalog::delivery_attempts, {provider, outcome});
+        last_.completed = &registry_.counter(catalog::messages_completed, {provider, outcome});
+        if (replied)
+            last_.replies = &registry_.counter(catalog::smtp_replies,
+                                               {provider, event.stage, code_label(event.code)});
+    }
+    last_.attempts->add();
+    last_.completed->add();
+    if (last_.replies != nullptr) last_.replies->add();
+}
+
 void OutcomeMetrics::count(const Decision& decision, WallTime now) {
     const Event& event = decision.event;
     const LoanTerms& terms = decision.terms;
@@ -84,10 +102,15 @@ void OutcomeMetrics::count(const Decision& decision, WallTime now) {
                      {provider, to_string(decision.doubt), to_string(decision.way_out)})
             .add();
     }
+    if (event.type == Event::Type::delivered) {
+        count_delivered(event, provider);
+        duration_[terms.queue->klass == storage::Class::bulk]->observe(
+            std::chrono::duration<double>(now - terms.delivery.accepted).count());
+        return;
+    }
     const std::string_view outcome = outcome_name(event.type);
-    const bool attempted = event.type == Event::Type::delivered ||
-                           event.type == Event::Type::deferred ||
-                           event.type == Event::Type::bounced;
+    const bool attempted =
+        event.type == Event::Type::deferred || event.type == Event::Type::bounced;
     if (attempted) registry_.counter(catalog::delivery_attempts, {provider, outcome}).add();
     if (storage::is_terminal(event.type))
         registry_.counter(catalog::messages_completed, {provider, outcome}).add();
@@ -97,9 +120,6 @@ void OutcomeMetrics::count(const Decision& decision, WallTime now) {
         registry_.counter(catalog::smtp_replies, {provider, event.stage, code_label(event.code)})
             .add();
     }
-    if (event.type == Event::Type::delivered)
-        duration_[terms.queue->klass == storage::Class::bulk]->observe(
-            std::chrono::duration<double>(now - terms.delivery.accepted).count());
 }
 
 }  // namespace engine

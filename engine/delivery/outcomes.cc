@@ -33,21 +33,22 @@ Event event_for(const LoanTerms& terms, Event::Type type, WallTime now) {
     return event;
 }
 
-void describe(Event& event, const Attempt& attempt, const LoanTerms& terms) {
-    event.site = attempt.site;
-    event.provider = attempt.provider;
-    event.mx = attempt.mx;
-    event.ip = attempt.ip;
-    event.source = attempt.source;
-    event.tls = attempt.tls;
+/// Takes the attempt's texts.
+void describe(Event& event, Attempt attempt, const LoanTerms& terms) {
+    event.site = std::move(attempt.site);
+    event.provider = std::move(attempt.provider);
+    event.mx = std::move(attempt.mx);
+    event.ip = std::move(attempt.ip);
+    event.source = std::move(attempt.source);
+    event.tls = std::move(attempt.tls);
     event.in_doubt = attempt.verdict.in_doubt;
     event.may_be_duplicate = terms.delivery.doubt != storage::Doubt::none;
     event.attempt = terms.delivery.attempts + 1;
     event.stage = std::string(to_string(attempt.verdict.stage));
     if (attempt.verdict.stage == Stage::none) event.stage.clear();
     event.code = attempt.verdict.reply.code;
-    event.enhanced = attempt.verdict.reply.enhanced;
-    event.reply = attempt.verdict.reply.text;
+    event.enhanced = std::move(attempt.verdict.reply.enhanced);
+    event.reply = std::move(attempt.verdict.reply.text);
     if (attempt.verdict.in_doubt) event.reply += " (in doubt: the receiver may have taken it)";
     event.queue_ms =
         static_cast<uint64_t>(std::max<int64_t>((attempt.started - terms.delivery.due).count(), 0));
@@ -152,7 +153,7 @@ Decision cancel(LoanTerms terms, std::string_view reason, WallTime now) {
     return {.terms = std::move(terms), .event = std::move(event), .next = std::nullopt};
 }
 
-Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
+Decision decide(LoanTerms terms, Attempt attempt, const Settings& settings, WallTime now,
                 std::mt19937_64& random) {
     const Course course = final_course(attempt.verdict);
     const WallTime expires = terms.delivery.expires;
@@ -167,25 +168,28 @@ Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& setting
     else if (now >= expires)
         type = Event::Type::expired;
 
-    Event event = event_for(terms, type, now);
-    describe(event, attempt, terms);
-    if (assumed) event.reply += assumed_words;
+    std::optional<BounceClass> klass;
+    if (type == Event::Type::expired)
+        klass = BounceClass::message_expired;
+    else if (type != Event::Type::delivered)
+        klass = settings.bounce_rules->classify(attempt.verdict, attempt.mx);
     const bool own_words = is_own(attempt.verdict);
+    const bool host_reports = attempt.host_reports;
+    Event event = event_for(terms, type, now);
+    describe(event, std::move(attempt), terms);
+    if (assumed) event.reply += assumed_words;
     const DoubtCause doubt = in_doubt ? DoubtCause::connection : DoubtCause::none;
     bool suppresses = false;
-    if (type != Event::Type::delivered) {
-        const BounceClass klass = type == Event::Type::expired ? BounceClass::message_expired
-                                                               : settings.bounce_rules->classify(
-                                                                     attempt.verdict, attempt.mx);
-        set_class(event, klass);
+    if (klass) {
+        set_class(event, *klass);
         suppresses =
-            type == Event::Type::bounced && settings.suppresses(terms.queue->tenant, klass);
+            type == Event::Type::bounced && settings.suppresses(terms.queue->tenant, *klass);
     }
     const bool reported = is_reported(terms);
     Report report = Report::none;
     if (type != Event::Type::deferred) {
         if (type == Event::Type::delivered) {
-            if (reported && !attempt.host_reports && wants(terms, storage::notify::success))
+            if (reported && !host_reports && wants(terms, storage::notify::success))
                 report = Report::relayed;
         } else if (reported && wants(terms, storage::notify::failure)) {
             report = Report::failed;
@@ -273,7 +277,7 @@ Decision store_lost(LoanTerms terms, std::string words, const Settings& settings
     attempt.verdict.reply = {451, "4.3.0", std::move(words)};
     attempt.verdict.failure = Failure::content_lost;
     attempt.started = now;
-    return decide(std::move(terms), attempt, settings, now, random);
+    return decide(std::move(terms), std::move(attempt), settings, now, random);
 }
 }  // namespace
 
@@ -291,22 +295,31 @@ Decision list_lost(LoanTerms terms, const Settings& settings, WallTime now,
                       settings, now, random);
 }
 
-storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch batch) {
+void give(std::vector<Decision>& decisions, storage::Batch& batch) {
     batch.removes.reserve(decisions.size());
     batch.events.reserve(batch.events.size() + decisions.size());
-    for (const Decision& decision : decisions) {
+    for (Decision& decision : decisions) {
         batch.removes.push_back(storage::key_of(decision.terms.delivery));
         if (decision.next) batch.puts.push_back(*decision.next);
-        batch.events.push_back(decision.event);
         note_held(decision, batch);
+        const Event& event = batch.events.emplace_back(std::move(decision.event));
         if (!decision.suppresses) continue;
-        const Event& event = decision.event;
         batch.suppressions.push_back({.tenant = event.tenant,
                                       .address = suppressed_form(event.to, event.domain),
                                       .reason = reason_of(event),
                                       .source = "bounce",
                                       .time = event.time});
     }
+}
+
+void take_back(std::vector<Decision>& decisions, storage::Batch& batch) {
+    CHECK(batch.events.size() >= decisions.size(), "a batch has lost events");
+    auto event = batch.events.end() - static_cast<ptrdiff_t>(decisions.size());
+    for (Decision& decision : decisions) decision.event = std::move(*event++);
+}
+
+storage::Batch batch_of(std::vector<Decision> decisions, storage::Batch batch) {
+    give(decisions, batch);
     return batch;
 }
 

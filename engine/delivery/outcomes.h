@@ -43,7 +43,7 @@ enum class HeldAnswer : uint8_t { retry, delivered };
 /// deferral moves the due time along the retry schedule with 10% jitter; one that would come after
 /// its expiry is moved to the expiry, and one that has reached it expires. What is in doubt goes as
 /// Settings::when_in_doubt says: held, it is due at its expiry.
-Decision decide(LoanTerms terms, const Attempt& attempt, const Settings& settings, WallTime now,
+Decision decide(LoanTerms terms, Attempt attempt, const Settings& settings, WallTime now,
                 std::mt19937_64& random);
 /// What an operator says of a delivery that was held in doubt: that the receiver has it, or that it
 /// goes again, at once.
@@ -74,7 +74,11 @@ std::chrono::milliseconds retry_delay(const Settings& settings, uint32_t attempt
 /// One atomic batch: rows, new rows and events of all decisions, behind what `batch` holds already.
 /// Bounces of the classes that put a recipient on its tenant's suppression list do so in that
 /// batch.
-storage::Batch batch_of(const std::vector<Decision>& decisions, storage::Batch batch = {});
+storage::Batch batch_of(std::vector<Decision> decisions, storage::Batch batch = {});
+/// The same into a batch, which then holds the events of the decisions, at its end, until
+/// take_back(): an event is a kilobyte of small texts.
+void give(std::vector<Decision>& decisions, storage::Batch& batch);
+void take_back(std::vector<Decision>& decisions, storage::Batch& batch);
 /// What a deferral leaves behind for the words of an expiry.
 std::shared_ptr<const LastWord> last_word_of(const Decision& decision);
 

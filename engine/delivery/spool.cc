@@ -62,9 +62,12 @@ Task<storage::Result<void>> Spool::accept(storage::Batch batch, std::vector<Orig
         {.batch = std::move(batch), .origins = std::move(origins), .jobs = std::move(jobs)});
 }
 
-Task<storage::Result<void>> Spool::record(storage::Batch batch, std::vector<Origin> origins) {
-    co_return co_await enqueue(
-        {.batch = std::move(batch), .origins = std::move(origins), .urgent = false});
+Task<storage::Result<void>> Spool::record(storage::Batch* batch, std::vector<Origin> origins) {
+    Item item{.batch = std::move(*batch), .origins = std::move(origins), .urgent = false};
+    item.records = records_of(item.batch);
+    co_await Enqueued{*this, item};
+    *batch = std::move(item.batch);
+    co_return std::move(item.result);
 }
 
 Task<> Spool::room() {
@@ -128,13 +131,18 @@ Task<> Spool::run() {
             took = std::chrono::steady_clock::now() - start;
         });
         last_end_ = reactor_.now();
+        const auto give_back = [&] {
+            for (size_t i = 0; i < group.size(); ++i) group[i]->batch = std::move(batches[i]);
+        };
         commit_seconds_.observe(std::chrono::duration<double>(took).count());
         commit_records_.observe(static_cast<double>(records));
         if (result) {
             announce(group, batches);
+            give_back();
             listener_.events_readable(result->events_upto);
             for (Item* item : group) reactor_.post(item->waiter);
         } else {
+            give_back();
             for (Item* item : group) refuse(*item, result.error());
             // A job's later part must not be kept when an earlier one was refused.
             ended_ += pending_.size();

@@ -53,8 +53,9 @@ class Spool {
                                        std::vector<std::shared_ptr<OpenJob>> jobs);
 
     /// The same for outcomes: a few of them soon behind a commit wait up to company_wait for more,
-    /// or for whatever else is committed.
-    Task<storage::Result<void>> record(storage::Batch batch, std::vector<Origin> origins);
+    /// or for whatever else is committed. What is in `batch` comes back to it, but for the puts
+    /// that were announced.
+    Task<storage::Result<void>> record(storage::Batch* batch, std::vector<Origin> origins);
 
     /// Waits until less than pending_records_max rows wait. Only ingest asks: outcomes must always
     /// find room.
