@@ -76,6 +76,20 @@ void assemble(benchmark::State& state) {
 }
 BENCHMARK(assemble)->Arg(200)->Arg(2'048)->Arg(50 << 10);
 
+/// A message as SMTP brings it.
+void from_raw(benchmark::State& state) {
+    std::string raw =
+        "From: News <news@example.com>\r\nTo: Ann <ann@example.org>\r\nSubject: News\r\n"
+        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n";
+    while (raw.size() < static_cast<size_t>(state.range(0)))
+        raw += "Some words that everybody reads, in lines of a usual length.\r\n";
+    for (auto _ : state) {
+        auto content = Content::from_raw(raw, engine::Templating::off, origin);
+        benchmark::DoNotOptimize(content);
+    }
+}
+BENCHMARK(from_raw)->Arg(2'048)->Arg(50 << 10);
+
 void encode_content(benchmark::State& state) {
     const Content content = html_of(static_cast<size_t>(state.range(0)), 3);
     for (auto _ : state) {

@@ -4,6 +4,7 @@
 #include <idn2.h>
 
 #include <algorithm>
+#include <array>
 
 #include "engine/message/encode.h"
 
@@ -18,12 +19,20 @@ constexpr size_t name_octets_max = 253;  // of a name in dotted form that DNS ca
 bool is_high(char c) {
     return static_cast<unsigned char>(c) >= 0x80;
 }
-bool is_alnum(char c) {
+constexpr bool is_alnum(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+/// A table: each address is looked at some five times on its way.
+constexpr auto atoms = [] {
+    std::array<bool, 256> table{};
+    for (const char c : std::string_view("!#$%&'*+-/=?^_`{|}~"))
+        table[static_cast<unsigned char>(c)] = true;
+    for (unsigned c = 0; c < table.size(); ++c)
+        if (is_alnum(static_cast<char>(c)) || c >= 0x80) table[c] = true;
+    return table;
+}();
 bool is_atom(char c) {
-    return is_alnum(c) || is_high(c) ||
-           std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
+    return atoms[static_cast<unsigned char>(c)];
 }
 
 std::unexpected<std::string> wrong(std::string sentence) {
@@ -144,7 +153,7 @@ std::expected<AddressForm, std::string> split_address(std::string_view text) {
     }
     // Inside a quoted local part they would be allowed, but too many receivers cut a path at the
     // first '>'.
-    if (text.find_first_of("<>") != std::string_view::npos)
+    if (text.contains('<') || text.contains('>'))
         return wrong("the address holds '<' or '>'; give the address alone, without a name");
     if (text[0] == '@') return wrong("the address starts with '@'; source routes are not taken");
     if (!is_utf8(text)) return wrong("the address is not UTF-8");

@@ -62,7 +62,10 @@ std::string sample_of(const std::vector<Piece>& pieces, bool truth, std::string_
 
 class Assembly {
   public:
-    Assembly(const MailParts& parts, const Origin& origin) : parts_(parts), origin_(origin) {}
+    Assembly(const MailParts& parts, const Origin& origin) : parts_(parts), origin_(origin) {
+        constexpr size_t own_fields = 4;
+        fields_.reserve(own_fields + parts.headers.size());
+    }
 
     std::expected<Program, Problems> run() {
         check_size();
@@ -139,8 +142,8 @@ class Assembly {
         std::vector<Piece> pieces = header_template(text, field);
         if (pieces.empty()) return;
         const FieldKind kind = field_kind(name);
-        const bool plain = !is_dynamic(pieces) && is_plain_mailbox(text);
-        if (kind == FieldKind::mailboxes && !plain) check_mailboxes(pieces, field);
+        if (kind == FieldKind::mailboxes && (is_dynamic(pieces) || !is_plain_mailbox(text)))
+            check_mailboxes(pieces, field);
         if (kind == FieldKind::tokens && longest_literal(pieces) > header_word_octets_max)
             wrong("content.header_too_long", field,
                   fmt::format("more than {} octets without a blank, where no line may be folded",

@@ -424,6 +424,14 @@ FieldKind field_kind(std::string_view name) {
 }
 
 void append_field_value(std::string& out, std::string_view value, FieldKind kind) {
+    const auto plain = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               c == '@' || c == '.' || c == '-';
+    };
+    if (std::ranges::all_of(value, plain)) {
+        out += value;  // most addresses, ids and names of one word
+        return;
+    }
     std::string cleaned;
     if (!is_utf8(value)) value = cleaned = clean_utf8(value);
     for (size_t i = 0; i < value.size(); ++i) {

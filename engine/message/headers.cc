@@ -88,7 +88,8 @@ std::string date_text(storage::WallTime time) {
     two_digits(clock.minutes().count());
     text += ':';
     two_digits(clock.seconds().count());
-    return text.append(" +0000");
+    text += " +0000";
+    return text;
 }
 
 std::string message_id_host(std::string_view host) {

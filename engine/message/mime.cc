@@ -131,7 +131,9 @@ bool ends_line(const MimePart& part) {
 
 MimePart text_part(std::string_view subtype, std::string_view text, std::vector<Piece> pieces) {
     auto header = [&](std::string_view encoding) {
-        std::string lines = "Content-Type: text/";
+        std::string lines;
+        lines.reserve(96);
+        lines += "Content-Type: text/";
         lines += subtype;
         lines += "; charset=utf-8\r\nContent-Transfer-Encoding: ";
         lines += encoding;

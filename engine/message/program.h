@@ -91,7 +91,13 @@ class ProgramBuilder {
     };
 
     /// Room for about so many octets, so that they are not moved while the program grows.
-    void reserve(size_t octets) { program_.octets.reserve(octets); }
+    void reserve(size_t octets) {
+        constexpr size_t ops_of_a_plain_mail = 20, variables_of_one = 4;
+        program_.octets.reserve(octets);
+        program_.ops.reserve(ops_of_a_plain_mail);
+        program_.variables.reserve(variables_of_one);
+        by_name_.reserve(variables_of_one);
+    }
     /// Octets as they are; they end a line.
     void literal(std::string_view octets);
     /// A field; written now when no piece is a placeholder.

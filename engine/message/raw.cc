@@ -32,8 +32,11 @@ std::expected<std::string, Problem> with_crlf(std::string_view raw) {
     bool only_lf = raw.find('\r') == std::string_view::npos;
     std::string text;
     text.reserve(raw.size() + (only_lf ? raw.size() / 32 : 0) + 2);
+    size_t lf = raw.find('\n'), cr = raw.find('\r');  // the next ones
     for (size_t start = 0; start < raw.size();) {
-        size_t end = std::min(raw.find_first_of("\r\n", start), raw.size());
+        if (lf < start) lf = raw.find('\n', start);
+        if (cr < start) cr = raw.find('\r', start);
+        size_t end = std::min({lf, cr, raw.size()});
         if (end - start > line_octets_max)
             return wrong("content.line_too_long", start,
                          fmt::format("{} octets, more than the {} that SMTP allows", end - start,
@@ -63,6 +66,8 @@ class RawCompiler {
         Entity top = split_entity(text_);
         check_header(top);
         if (!problems_.empty()) return std::unexpected(std::move(problems_));
+        constexpr size_t own_fields = 160;  // Date, Message-ID
+        out_.reserve(text_.size() + own_fields);
         entity(top, 0);
         if (problems_.size() > problems_max) problems_.resize(problems_max);
         if (!problems_.empty()) return std::unexpected(std::move(problems_));
