@@ -3,11 +3,7 @@
 #include <algorithm>
 
 #include "engine/delivery/in_doubt.h"
-#include "metrics/check.h"
-#include "tests/sim/disk.h"
-#include "tests/sim/network.h"
-#include "tests/sim/node.h"
-#include "tests/sim/plan.h"
+#include "tests/sim/running.h"
 
 namespace sim {
 
@@ -31,81 +27,29 @@ constexpr uint64_t steps_at_a_time_max = 100'000;
 
 const World* current = nullptr;
 
-class Run {
-  public:
-    explicit Run(const RunOptions& options)
-        : options_(options),
-          world_(options.seed),
-          book_(world_),
-          plan_(draw_plan(world_, book_, options.weather)),
-          network_(world_, [this](const engine::SocketAddress& to, std::shared_ptr<Link> link) {
-              return connect(to, std::move(link));
-          }) {
-        current = &world_;
-        if (options.print) world_.print_all();
-        network_.on_connections([this](const Network::Seen& seen) {
-            if (seen.opened)
-                book_.traffic().opened(seen.socket, seen.group, seen.source);
-            else
-                book_.traffic().closed(seen.socket);
-        });
-    }
+}  // namespace
 
-    ~Run() { current = nullptr; }
-    Run(const Run&) = delete;
-    Run& operator=(const Run&) = delete;
+Run::Run(const RunOptions& options)
+    : options_(options),
+      world_(options.seed),
+      book_(world_),
+      plan_(draw_plan(world_, book_, options.weather)),
+      network_(world_, [this](const engine::SocketAddress& to, std::shared_ptr<Link> link) {
+          return connect(to, std::move(link));
+      }) {
+    current = &world_;
+    if (options.print) world_.print_all();
+    network_.on_connections([this](const Network::Seen& seen) {
+        if (seen.opened)
+            book_.traffic().opened(seen.socket, seen.group, seen.source);
+        else
+            book_.traffic().closed(seen.socket);
+    });
+}
 
-    RunResult run();
-
-  private:
-    enum class Restart : uint8_t { none, clean, kill, power };
-
-    Answer connect(const engine::SocketAddress& to, std::shared_ptr<Link> link);
-    void start();
-    void start_again();
-    bool settle_in_doubt();
-    void forget_in_doubt();
-    void stop(Restart how);
-    void drain();
-    void schedule();
-    void make(const Trouble& trouble);
-    bool after_work();
-    /// A node that ends while its disk takes nothing cannot record what it knows.
-    bool outcomes_lost() const { return storage_broke_ || disk_.faults() > faults_at_boot_; }
-    engine::Reach draw_reach(Fault kind);
-    void order(const Trouble& trouble, Nanoseconds length);
-    void lift_suspensions();
-    void change_list(Fault kind);
-    void reload(const Plan::Reload& reload);
-    void watch_store();
-    void heal();
-    void cut_power_later();
-    Instant finish_by() const;
-    /// One thing happens. False: nothing would before `until`.
-    bool step(Instant until);
-    template <class Done>
-    void run_until(Instant until, Done done);
-    void handle_restart();
-
-    const RunOptions options_;
-    World world_;
-    Book book_;
-    Plan plan_;
-    Network network_;
-    Disk disk_;
-    std::vector<std::vector<storage::InDoubtJournal::Slot>> in_doubt_;  // by shard
-    std::unique_ptr<storage::Store> store_;
-    std::unique_ptr<Node> node_;
-    metrics::Registry registry_;       // of what happens before a node runs
-    Restart restart_ = Restart::none;  // that is due
-    Restart last_stop_ = Restart::none;
-    bool kill_after_work_ = false;
-    bool storage_broke_ = false;  // in this boot
-    uint64_t faults_at_boot_ = 0;
-    bool healed_ = false;
-    Instant began_{}, booted_at_{};
-    uint64_t steps_ = 0;
-};
+Run::~Run() {
+    current = nullptr;
+}
 
 Answer Run::connect(const engine::SocketAddress& to, std::shared_ptr<Link> link) {
     const auto host = plan_.by_ip.find(to.ip());
@@ -213,167 +157,6 @@ void Run::schedule() {
         world_.at(began_ + one.at, [this, &one] { reload(one); });
     world_.at(began_ + plan_.heal_at, [this] { heal(); });
     watch_store();
-}
-
-void Run::make(const Trouble& trouble) {
-    if (!node_ || node_->draining() || healed_) return;
-    world_.count(trouble.kind);
-    world_.trace("trouble: {}", name_of(trouble.kind));
-    const Nanoseconds length = world_.some_time(1s, 40s);
-    switch (trouble.kind) {
-        case Fault::drain:
-            return drain();
-        case Fault::kill:
-            restart_ = Restart::kill;
-            return;
-        case Fault::kill_at_work:
-            kill_after_work_ = true;
-            return;
-        case Fault::power_cut:
-            restart_ = Restart::power;
-            return;
-        case Fault::power_at_sync:
-            return disk_.cut_power_in_log(trouble.choice);
-        case Fault::disk_error:
-            disk_.fail_log(trouble.choice);
-            return;
-        case Fault::disk_full:
-            disk_.fill();
-            world_.after(length, [this] { disk_.heal(); });
-            return;
-        case Fault::host_down: {
-            Host* host = plan_.hosts[trouble.choice % plan_.hosts.size()].get();
-            host->down(true);
-            world_.after(length, [host] { host->down(false); });
-            return;
-        }
-        case Fault::dns_down:
-            plan_.zone.failing = 1;
-            world_.after(length, [this] { plan_.zone.failing = 0; });
-            return;
-        case Fault::clock_forwards:
-        case Fault::clock_backwards: {
-            const auto by =
-                std::chrono::floor<std::chrono::milliseconds>(world_.some_time(1s, 24h));
-            return world_.jump(trouble.kind == Fault::clock_forwards ? by : -by);
-        }
-        case Fault::suspension:
-        case Fault::detour:
-        case Fault::cancellation:
-            return order(trouble, length);
-        case Fault::listed:
-        case Fault::unlisted:
-            return change_list(trouble.kind);
-        case Fault::new_route: {
-            std::vector<std::string> names;
-            for (const Host* host : plan_.sites[trouble.choice % plan_.sites.size()])
-                names.push_back(host->name());
-            plan_.zone.mx(plan_.domains.front(), std::move(names), plan_.ttl);
-            return;
-        }
-        default:
-            CHECK(false, "a trouble that nobody can make");
-    }
-}
-
-/// What an order is about: mail of a job of the plan, or some of it.
-engine::Reach Run::draw_reach(Fault kind) {
-    const JobPlan& job = plan_.jobs[world_.draw(plan_.jobs.size())];
-    const JobBook& record = book_.job(job.number);
-    engine::Reach reach;
-    const auto& providers = plan_.settings->providers;
-    const bool of_deliveries = kind == Fault::cancellation;
-    const auto& sources = plan_.settings->sources;  // of all reloads the newest
-    // A source may rest; no mail of it can be led away.
-    if (kind == Fault::suspension && sources.size() > 1 && world_.chance(0.4)) {
-        reach.source = sources[world_.draw(sources.size())].name;
-        return reach;
-    }
-    switch (world_.draw(6)) {
-        case 0:
-            reach.tenant = record.tenant;
-            break;
-        case 1:
-            reach.tenant = record.tenant;
-            reach.campaign = record.campaign;
-            break;
-        case 2:
-            reach.klass = record.klass;
-            break;
-        case 3:
-            reach.domain = job.domains.front();
-            break;
-        case 4:
-            if (of_deliveries)
-                reach.recipient = engine::mailbox_key(record.items.front().address);
-            else if (!providers.empty())
-                reach.provider = providers[world_.draw(providers.size())].name;
-            else
-                reach.domain = job.domains.back();
-            break;
-        default:
-            if (!of_deliveries)
-                reach.site = plan_.site_names[world_.draw(plan_.site_names.size())];
-            else if (record.id != storage::JobId{})
-                reach.job = record.id;
-            else
-                reach.domain = job.domains.back();
-    }
-    return reach;
-}
-
-void Run::order(const Trouble& trouble, Nanoseconds length) {
-    Order order{.kind = trouble.kind == Fault::suspension ? Order::Kind::suspend
-                        : trouble.kind == Fault::detour   ? Order::Kind::lead_away
-                                                          : Order::Kind::cancel,
-                .reach = draw_reach(trouble.kind)};
-    if (order.kind != Order::Kind::cancel) {
-        // Nobody outside knows when one ends by a clock that was set meanwhile.
-        if (!plan_.clock_is_set() && world_.chance(0.3))
-            order.until =
-                world_.engine_wall() + std::chrono::ceil<std::chrono::milliseconds>(length);
-        else
-            world_.after(length, [this] { lift_suspensions(); });
-    }
-    node_->give(world_.draw(64), std::move(order));
-}
-
-/// When all is well until everything has ended: the call may fail, or the node die over it.
-void Run::lift_suspensions() {
-    if (node_ && !node_->draining()) node_->lift_suspensions();
-    if (healed_ && !book_.all_ended()) world_.after(5s, [this] { lift_suspensions(); });
-}
-
-/// Recipients of one job, or some of them.
-void Run::change_list(Fault kind) {
-    const JobBook& job = book_.job(plan_.jobs[world_.draw(plan_.jobs.size())].number);
-    ListChange change{
-        .kind = kind == Fault::listed ? ListChange::Kind::add : ListChange::Kind::remove,
-        .list = world_.chance(0.3) ? std::string(storage::every_tenant) : job.tenant,
-        .addresses = {}};
-    const double part = world_.chance(0.5) ? 1 : 0.3;
-    for (const Item& item : job.items)
-        if (change.addresses.empty() || world_.chance(part))
-            change.addresses.push_back(Book::listed_form(item));
-    node_->change_list(world_.draw(64), std::move(change));
-}
-
-/// Where no node runs, the next one starts with them.
-void Run::reload(const Plan::Reload& reload) {
-    if (node_ && node_->draining()) return;
-    if (!node_) {
-        plan_.settings = reload.settings;
-        return;
-    }
-    if (!node_->reload(reload.settings)) return;
-    world_.count(Fault::reload);
-}
-
-/// An operator sees now and then whether the store takes no writes any more, and starts it again.
-void Run::watch_store() {
-    if (healed_) return;
-    if (node_ && !node_->draining() && storage_broke_) drain();
-    world_.after(world_.some_time(1s, 40s), [this] { watch_store(); });
 }
 
 void Run::heal() {
@@ -545,8 +328,6 @@ RunResult Run::run() {
     store_.reset();
     return result;
 }
-
-}  // namespace
 
 RunResult run(const RunOptions& options) {
     return Run(options).run();
