@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "storage/errors.h"
+#include "storage/fsck_deadly.h"
 #include "storage/fsck_repair.h"
 #include "storage/fsck_scan.h"
 #include "storage/fsck_tables.h"
@@ -97,6 +98,15 @@ class Fsck {
         return all;
     }
 
+    void find_deadly_tables() {
+        deadly_ = deadly_tables(directory_);
+        for (const fs::path& table : deadly_)
+            find_file(fmt::format("table {} ends the process that opens it: its properties are "
+                                  "damaged; nothing else can be looked at meanwhile",
+                                  table.string()),
+                      "goes on without it; what stood in it is lost");
+    }
+
     bool has_current() const {
         std::ifstream in(directory_ / "CURRENT");
         std::string name;
@@ -113,6 +123,7 @@ class Fsck {
         if (!has_current())
             find_file("the file CURRENT is missing or names no manifest",
                       "names the newest manifest in it");
+        find_deadly_tables();
         if (report_.found.empty()) {
             const auto status = open_to_read();
             if (!status.ok())
@@ -162,10 +173,12 @@ class Fsck {
         if (!opened_.db) return {};
         auto broken =
             broken_tables(*opened_.db, opened_.families, directory_, options_.memory_bytes);
-        for (const BrokenTable& table : broken)
+        for (const BrokenTable& table : broken) {
+            if (std::ranges::find(deadly_, table.file) != deadly_.end()) continue;
             find_file(
                 fmt::format("table {} cannot be opened: {}", table.file.string(), table.lost.why),
                 "goes on without it; what stood in it is lost");
+        }
         return broken;
     }
 
@@ -194,8 +207,16 @@ class Fsck {
         if (!current)
             find_file("the file CURRENT is missing or names no manifest",
                       "names the newest manifest in it");
+        find_deadly_tables();
         if (report_.found.empty()) return {};
         if (auto kept = keep_aside(); !kept) return kept;
+        // One that is missing is taken out of the manifest like others that cannot be opened.
+        for (const fs::path& table : deadly_) {
+            std::error_code error;
+            if (!fs::remove(table, error) && error)
+                return std::unexpected(
+                    Error{Errc::io, fmt::format("remove {}: {}", table.string(), error.message())});
+        }
         for (const LogDamage& one : *damage) {
             if (one.turned) {
                 if (auto turned = turn_back(one); !turned) return turned;
@@ -387,6 +408,7 @@ class Fsck {
     const FsckOptions& options_;
     fs::path data_dir_, directory_, logs_;
     std::shared_ptr<rocksdb::FileSystem> files_;
+    std::vector<fs::path> deadly_;  // tables
     bool kept_aside_ = false;
     bool skip_records_ = false;
     bool copy_all_ = false;     // RocksDB opens it only when it does not look closely

@@ -119,6 +119,41 @@ TEST_F(FsckTest, KeepsLargeContentsOfOtherTablesThanTheOneThatCannotBeOpened) {
     EXPECT_EQ(store->job(job_id(2)).value()->counts.open(), 0U);
 }
 
+/// The place in a table of the top bit of the count that its properties end with.
+uint64_t count_of_properties(const fs::path& table) {
+    std::ifstream in(table, std::ios::binary);
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    constexpr std::string_view name = "rocksdb.properties";
+    size_t at = text.rfind(name) + name.size();  // in the index of blocks beside the data
+    const auto varint = [&] {
+        uint64_t value = 0;
+        for (unsigned shift = 0;; shift += 7) {
+            const auto octet = static_cast<uint8_t>(text.at(at++));
+            value |= uint64_t{octet & 0x7fU} << shift;
+            if (octet < 0x80) return value;
+        }
+    };
+    const uint64_t begin = varint();
+    return begin + varint() - 1;
+}
+
+// RocksDB would end this process, too.
+TEST_F(FsckTest, GoesOnWithoutATableAtWhichRocksDbEndsItsProcess) {
+    const auto tables = tables_of(data(), Family::event);
+    ASSERT_THAT(tables, SizeIs(1));
+    turn_a_bit_of(tables[0], count_of_properties(tables[0]), 0x80);
+    const FsckReport found = check();
+    EXPECT_THAT(found.found, SizeIs(1));
+    EXPECT_THAT(found.found.at(0).what, HasSubstr(tables[0].filename().string()));
+    const FsckReport mended = check(true);
+    EXPECT_THAT(mended.found.at(0).what, HasSubstr("ends the process that opens it"));
+    EXPECT_THAT(mended.left, IsEmpty());
+    EXPECT_THAT(mended.lost, ElementsAre(HasSubstr("family event")));
+    EXPECT_TRUE(check().sound());
+    auto store = open_or_fail({.data_dir = data()});
+    EXPECT_EQ(store->ledger().at("acme").open(), 4U);
+}
+
 TEST_F(FsckTest, EndsDeliveriesWhoseBlobFileIsGone) {
     ASSERT_THAT(tables_of(data(), Family::content), Not(IsEmpty()));
     for (const auto& entry : fs::directory_iterator(data() / "rocksdb"))

@@ -115,10 +115,10 @@ class FsckTest : public ::testing::Test {
     const DeliveryKey waiting = key_of(first.puts[2]);
 };
 
-inline void turn_a_bit_of(const std::filesystem::path& path, uint64_t at) {
+inline void turn_a_bit_of(const std::filesystem::path& path, uint64_t at, int bit = 4) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(static_cast<std::streamoff>(at));
-    const auto turned = static_cast<char>(file.get() ^ 4);
+    const auto turned = static_cast<char>(file.get() ^ bit);
     file.seekp(static_cast<std::streamoff>(at));
     file.put(turned);
     file.close();
