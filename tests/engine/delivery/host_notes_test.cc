@@ -3,11 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "engine/reactor/scope.h"
-#include "engine/reactor/worker.h"
-#include "storage/store.h"
+#include "tests/engine/reactor/support/inline_worker.h"
+#include "tests/storage/support/records.h"
 
 namespace engine {
 namespace {
@@ -21,33 +19,14 @@ class TestClock final : public Clock {
     std::chrono::minutes passed{60};
 };
 
-class Inline final : public Worker {
-  public:
-    Task<> run(std::move_only_function<void()> work) override {
-        work();
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
-};
-
 class HostNotesTest : public testing::Test {
   protected:
-    HostNotesTest() {
-        char name[] = "/tmp/sluice-host-notes-XXXXXX";
-        directory = mkdtemp(name);
-        store = storage::Store::open({.data_dir = directory}).value();
-    }
-    ~HostNotesTest() override {
-        store.reset();
-        std::filesystem::remove_all(directory);
-    }
     HostNotes notes(HostMemory& memory) { return HostNotes({clock, worker, *store, memory}); }
     size_t stored() { return store->notes("host", "", 100).value().size(); }
 
-    std::filesystem::path directory;
-    std::unique_ptr<storage::Store> store;
+    storage::tests::TemporaryStore store;
     TestClock clock;
-    Inline worker;
+    InlineWorker worker;
     Scope scope;
 };
 

@@ -3,10 +3,9 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
-
 #include "engine/reactor/scope.h"
-#include "storage/store.h"
+#include "tests/engine/reactor/support/inline_worker.h"
+#include "tests/storage/support/records.h"
 
 namespace engine {
 
@@ -26,36 +25,17 @@ class TestClock final : public Clock {
     WallTime time = day + 12h;
 };
 
-class Inline final : public Worker {
-  public:
-    Task<> run(std::move_only_function<void()> work) override {
-        work();
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
-};
-
 class TlsReportsTest : public testing::Test {
   protected:
-    TlsReportsTest() {
-        char name[] = "/tmp/sluice-tls-reports-XXXXXX";
-        directory = mkdtemp(name);
-        store = storage::Store::open({.data_dir = directory}).value();
-    }
-    ~TlsReportsTest() override {
-        store.reset();
-        std::filesystem::remove_all(directory);
-    }
     TlsReports reports(ShardId shard) { return TlsReports({clock, worker, *store, shard}); }
     void flush(TlsReports& of) { scope.spawn(of.flush()); }
     TlsDomainCounts counts(ReportDay of, const std::string& domain = {}) {
         return tls_counts_of(*store, of, domain).value();
     }
 
-    std::filesystem::path directory;
-    std::unique_ptr<storage::Store> store;
+    storage::tests::TemporaryStore store;
     TestClock clock;
-    Inline worker;
+    InlineWorker worker;
     Scope scope;
 };
 

@@ -25,6 +25,8 @@ TemporaryDirectory::~TemporaryDirectory() {
     std::filesystem::remove_all(path_, ignored);
 }
 
+TemporaryStore::TemporaryStore() : store_(Store::open({.data_dir = directory_.path()}).value()) {}
+
 JobId job_id(uint16_t counter, WallTime created) {
     return make_job_id({.time = created, .counter = counter});
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "storage/store.h"
@@ -27,6 +28,18 @@ class TemporaryDirectory {
 
   private:
     std::filesystem::path path_;
+};
+
+/// An empty store in a directory of its own.
+class TemporaryStore {
+  public:
+    TemporaryStore();
+    Store& operator*() const { return *store_; }
+    Store* operator->() const { return store_.get(); }
+
+  private:
+    TemporaryDirectory directory_;
+    std::unique_ptr<Store> store_;
 };
 
 JobId job_id(uint16_t counter, WallTime created = noon);
