@@ -12,8 +12,6 @@ constexpr uint8_t bit(size_t place) {
     return static_cast<uint8_t>(1u << place);
 }
 
-constexpr size_t path_place = 4;
-
 }  // namespace
 
 Claims::Claims(Shares& shares, const std::string& site, const std::string& provider,
@@ -32,26 +30,17 @@ bool Claims::may_connect(const Guest& guest, Instant now) {
 void Claims::share_path(Share* path) {
     if (!path || count_ == shares_.size()) return;
     shares_[count_++] = path;
+    path->stand(connections_);
 }
 
-/// Units of the path are alike: as many as connections stand, whichever of them they were for.
-Claims::Units Claims::connect(Instant now) {
-    Units units = 0;
+void Claims::connect(Instant now) {
     ++connections_;
-    for (size_t i = 0; i < count_; ++i)
-        if (shares_[i]->connect(now)) units |= bit(i);
-    if ((units & bit(path_place)) != 0) ++path_units_;
-    return units;
+    for (Share* share : shares()) share->connect(now);
 }
 
-void Claims::disconnected(Units units) {
+void Claims::disconnected() {
     --connections_;
-    units &= static_cast<Units>(~bit(path_place));
-    if (path_units_ > connections_) {
-        --path_units_;
-        units |= bit(path_place);
-    }
-    for (size_t i = 0; i < count_; ++i) shares_[i]->disconnected((units & bit(i)) != 0);
+    for (Share* share : shares()) share->disconnected();
 }
 
 void Claims::wait(Guest& guest, Instant now) {
@@ -75,14 +64,14 @@ bool Claims::gives_way(const Guest& guest, Share::Between between) {
     return false;
 }
 
-Claims::Units Claims::add_idle(Guest& guest) {
-    Units listed = 0;
+Claims::Listed Claims::add_idle(Guest& guest) {
+    Listed listed = 0;
     for (size_t i = 0; i < count_; ++i)
         if (shares_[i]->add_idle(guest)) listed |= bit(i);
     return listed;
 }
 
-void Claims::remove_idle(Guest& guest, Units listed) {
+void Claims::remove_idle(Guest& guest, Listed listed) {
     for (size_t i = 0; i < count_; ++i)
         if ((listed & bit(i)) != 0) shares_[i]->remove_idle(guest);
 }

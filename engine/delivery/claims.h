@@ -17,21 +17,18 @@ class Shares;
 
 class Claims {
   public:
-    using Units = uint8_t;  // of which shares a connection has a unit, or knows that it is idle
+    using Listed = uint8_t;  // by which shares a connection is known to be idle
 
     Claims(Shares& shares, const std::string& site, const std::string& provider,
            const std::string& source, const std::string& pool);
 
     /// The path's share counts, too, from now on; null: there is none.
     void share_path(Share* path);
-    /// It counts all connections that stand, or none of them.
-    void count_path(bool counted) { path_units_ = counted ? connections_ : 0; }
-    size_t connections() const { return connections_; }
 
     // Connections.
     bool may_connect(const Guest& guest, Instant now);
-    Units connect(Instant now);
-    void disconnected(Units units);
+    void connect(Instant now);
+    void disconnected();
     /// At those that do not let it.
     void wait(Guest& guest, Instant now);
     void leave(Guest& guest);
@@ -39,8 +36,8 @@ class Claims {
     Instant next_connection(Instant now);
     bool gives_way(const Guest& guest, Share::Between between);
     /// What comes back is for the end of its idleness.
-    Units add_idle(Guest& guest);
-    void remove_idle(Guest& guest, Units listed);
+    Listed add_idle(Guest& guest);
+    void remove_idle(Guest& guest, Listed listed);
 
     // Messages; `wanted`: how many could begin soon. What is had of some totals, while another one
     // does not let the message begin, is kept for the next try.
@@ -70,8 +67,8 @@ class Claims {
 
     std::array<Share*, 5> shares_{};  // the last one is the path's, when there is one
     size_t count_ = 4;
-    size_t connections_ = 0, path_units_ = 0;  // that stand; of these, counted in the path's share
-    uint8_t has_ = 0;                          // shares that have let the next message begin
+    size_t connections_ = 0;  // that stand
+    uint8_t has_ = 0;         // shares that have let the next message begin
 };
 
 }  // namespace engine

@@ -3,10 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "metrics/check.h"
+
 namespace engine {
 
 Share::Share(TotalKey key, TotalLimits limits, std::move_only_function<void(Share*)> news)
     : key_(std::move(key)), limits_(std::move(limits)), news_(std::move(news)) {}
+
+void Share::use(const TotalLimits& limits) {
+    const bool first = limits_.connections == 0 && limits.connections > 0;
+    limits_ = limits;
+    if (!first || standing_ <= units_.used()) return;
+    units_.find(static_cast<uint32_t>(standing_) - units_.used());
+    note_news();
+}
 
 void Share::start(const TotalLimits& limits) {
     limits_ = limits;
@@ -46,17 +56,18 @@ bool Share::may_connect(const Guest& guest, Instant now) {
     return connections_.next(now) <= now;
 }
 
-bool Share::connect(Instant now) {
+void Share::connect(Instant now) {
     turn_ = nullptr;
+    ++standing_;
     if (limits_.connection_rate_per_second > 0) connections_.take(now);
-    if (limits_.connections == 0) return false;
-    units_.take();
-    return true;
+    if (limits_.connections > 0) units_.take();
 }
 
-void Share::disconnected(bool had_unit) {
+void Share::disconnected() {
+    CHECK(standing_ > 0, "a connection has ended twice");
+    --standing_;
     if (promised_ > 0) --promised_;
-    if (!had_unit) return;
+    if (units_.used() <= standing_) return;
     units_.release();
     note_news();
     serve();

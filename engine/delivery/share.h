@@ -50,8 +50,9 @@ class Share {
 
     const TotalKey& key() const { return key_; }
     const TotalLimits& limits() const { return limits_; }
-    /// A reload: what has begun by the limits before ends by them.
-    void use(const TotalLimits& limits) { limits_ = limits; }
+    /// A reload: what has begun by the limits before ends by them. Connections that stand count for
+    /// a first limit of theirs.
+    void use(const TotalLimits& limits);
     /// As if it were new; nothing of it is in use.
     void start(const TotalLimits& limits);
 
@@ -62,10 +63,13 @@ class Share {
 
     // Connections.
     bool may_connect(const Guest& guest, Instant now);
-    /// One begins, which may_connect() has allowed. True: it has a unit, to be given back.
-    bool connect(Instant now);
-    /// One that had a unit, or had none, has ended: whoever waits is told.
-    void disconnected(bool had_unit);
+    /// One begins, which may_connect() has allowed.
+    void connect(Instant now);
+    /// So many stand that began before this share was asked.
+    void stand(size_t connections) { standing_ += connections; }
+    /// One has ended: whoever waits is told. Units are alike: one gets free when there are more
+    /// than connections, whether or not that one began with it.
+    void disconnected();
     /// `guest` would open more and this share does not let it: it is called when there may be room.
     void wait(Guest& guest, Instant now);
     void leave(Guest& guest);
@@ -117,6 +121,7 @@ class Share {
     std::move_only_function<void(Share*)> news_;
     bool told_news_ = false;
     UnitShare units_;
+    size_t standing_ = 0;  // connections, also without a limit
     SlotShare messages_, connections_;
     size_t messages_wanted_ = 0, connections_asked_ = 0;
     std::list<Guest*> newcomers_, others_;  // first come first served, newcomers before others

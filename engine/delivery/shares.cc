@@ -225,7 +225,10 @@ void Shares::hear(const TotalKey& key, ShardId from, const ShareTold& told) {
     answer.messages = grant(of.messages, told.messages);
     answer.connections = grant(of.connections, told.connections);
     if (told.messages && of.messages && of.messages->to_keep(parts_.reactor.wall())) keep_soon();
-    if (of.units && told.units) {
+    if (told.units) {
+        // A reload that sets the total has not come here yet: what is told is kept, without a
+        // limit.
+        if (!of.units) of.units.emplace(UINT32_MAX, size_t{parts_.post.count()});
         of.units->told(from, *told.units);
         for (const auto& [shard, award] : of.units->awards(now)) {
             if (shard == from)

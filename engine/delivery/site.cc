@@ -179,16 +179,14 @@ Task<> Site::fill_later(Instant at) {
 }
 
 Task<> Site::connection(std::shared_ptr<const Route> route, Way* way) {
-    Claims::Units ended = 0;
     {
         const Counted live(live_);
         const Counted of_path(way->path->live);
         way->path->last_connection = parts_.reactor.now();
-        const Claims::Units units = way->claims.connect(parts_.reactor.now());
+        way->claims.connect(parts_.reactor.now());
         co_await run_connection(std::move(route), way);
-        ended = units;
     }
-    way->claims.disconnected(ended);
+    way->claims.disconnected();
     budget_->freed(*this);
     fill();
 }

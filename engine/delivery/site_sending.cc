@@ -292,7 +292,7 @@ Task<bool> Site::work_before(Connection& connection, Instant deadline) {
         while (ready_.empty() && !draining_ && parts_.reactor.now() < deadline &&
                !is_surplus(*connection.way->path) && !idle_one_gives_way(connection)) {
             // Each time anew: a reload, which wakes everybody, may have set a limit that was none.
-            const Claims::Units listed = claims.add_idle(*this);
+            const Claims::Listed listed = claims.add_idle(*this);
             co_await work_.wait_until(deadline);
             claims.remove_idle(*this, listed);
         }

@@ -31,15 +31,12 @@ bool Site::stays_on_its_shard() const {
 
 void Site::share_paths() {
     for (Way& way : ways_) {
-        Share* share = parts_.shares.path({budget_->site(), way.path->from->name});
-        way.claims.share_path(share);
-        way.claims.count_path(share && share->limits().connections > 0);
+        way.claims.share_path(parts_.shares.path({budget_->site(), way.path->from->name}));
     }
     work_.notify_all();  // idle connections enter its list
 }
 
 void Site::own_paths() {
-    for (Way& way : ways_) way.claims.count_path(false);
     work_.notify_all();
     timer_.notify_all();
     fill();

@@ -8,6 +8,7 @@ namespace engine {
 
 void UnitKeeper::told(size_t shard, UnitNeed need) {
     Shard& from = shards_.at(shard);
+    from.held += need.found;
     CHECK(need.returned <= from.held, "a shard gave back more units than it was lent");
     from.held -= need.returned;
     from.need = need.need;
@@ -111,6 +112,11 @@ void UnitShare::adopt(uint32_t units) {
     peak_ = std::max(peak_, used_);
 }
 
+void UnitShare::find(uint32_t units) {
+    adopt(units);
+    found_ += units;
+}
+
 std::optional<UnitNeed> UnitShare::tell(uint32_t waiting) {
     const uint32_t need = used_ + waiting;
     peak_ = std::max(peak_, need);
@@ -118,7 +124,7 @@ std::optional<UnitNeed> UnitShare::tell(uint32_t waiting) {
     uint32_t given = held_ > target_ ? std::min(unused, held_ - target_) : 0;
     if (scarce_ && held_ > need) given = std::max(given, held_ - need);
     const bool news = need > held_ - given || (scarce_ && need < told_);
-    if (given == 0 && (need == told_ || !news)) return std::nullopt;
+    if (found_ == 0 && given == 0 && (need == told_ || !news)) return std::nullopt;
     return say(need, given);
 }
 
@@ -128,14 +134,14 @@ std::optional<UnitNeed> UnitShare::tell_all(uint32_t waiting) {
     const uint32_t over_target = held_ > target_ ? std::min(held_ - used_, held_ - target_) : 0;
     const uint32_t given = std::max(held_ > kept ? held_ - kept : 0, over_target);
     // Said again while it is not met: the keeper lets shards take turns when it is told.
-    if (given == 0 && need == told_ && need <= held_) return std::nullopt;
+    if (found_ == 0 && given == 0 && need == told_ && need <= held_) return std::nullopt;
     return say(need, given);
 }
 
 std::optional<UnitNeed> UnitShare::say(uint32_t need, uint32_t given) {
     held_ -= given;
     told_ = need;
-    return UnitNeed{need, given};
+    return UnitNeed{need, given, std::exchange(found_, 0)};
 }
 
 }  // namespace engine

@@ -19,6 +19,7 @@ namespace engine {
 struct UnitNeed {
     uint32_t need = 0;      // units in use, and those that it would use at once
     uint32_t returned = 0;  // that come back with this
+    uint32_t found = 0;     // in use from before there was this limit: it has them from now on
 };
 
 /// The keeper to a shard.
@@ -63,8 +64,10 @@ class UnitShare {
     void take();
     void release();
     void award(const UnitAward& award);
-    /// They are in use already, from before they were counted here.
+    /// They are in use already, from before they were counted here, as the keeper knows.
     void adopt(uint32_t units);
+    /// Likewise, and the keeper is told.
+    void find(uint32_t units);
     uint32_t used() const { return used_; }
     uint32_t held() const { return held_; }
     /// In use beyond what the keeper lets us keep: so many should end.
@@ -80,7 +83,8 @@ class UnitShare {
     std::optional<UnitNeed> say(uint32_t need, uint32_t given);
 
     uint32_t held_ = 0, used_ = 0, target_ = UINT32_MAX, told_ = 0;
-    uint32_t peak_ = 0;  // of the need, since the last second began
+    uint32_t found_ = 0;  // that the keeper is to be told of
+    uint32_t peak_ = 0;   // of the need, since the last second began
     bool scarce_ = false;
 };
 

@@ -25,7 +25,7 @@ class World {
             Share& share = world.share(shard);
             while (connections_lacking() > 0) {
                 if (!share.may_connect(*this, world.now)) return share.wait(*this, world.now);
-                had_unit = share.connect(world.now);
+                share.connect(world.now);
                 ++busy;
                 ++opened;
             }
@@ -37,7 +37,7 @@ class World {
             while (idle > 0 && world.share(shard).gives_way(*this, Share::Between::nothing)) {
                 world.share(shard).remove_idle(*this);
                 --idle;
-                world.share(shard).disconnected(had_unit);
+                world.share(shard).disconnected();
             }
         }
         void rest() {  // a connection has no work any more
@@ -48,13 +48,13 @@ class World {
         }
         void end() {
             --busy;
-            world.share(shard).disconnected(had_unit);
+            world.share(shard).disconnected();
         }
 
         World& world;
         size_t shard, name;
         size_t wants = 0, busy = 0, idle = 0, opened = 0;
-        bool looks = false, had_unit = false;
+        bool looks = false;
     };
 
     World(uint32_t limit, size_t shards, size_t sites)

@@ -5,16 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <deque>
-#include <filesystem>
 #include <memory>
 #include <random>
 
 #include "engine/delivery/claims.h"
 #include "engine/delivery/place.h"
 #include "engine/delivery/shares.h"
-#include "engine/reactor/worker.h"
-#include "storage/store.h"
 #include "tests/engine/dns/support/fake_reactor.h"
+#include "tests/engine/reactor/support/inline_worker.h"
+#include "tests/storage/support/records.h"
 
 namespace engine {
 namespace {
@@ -83,15 +82,6 @@ TEST(Deal, ForgetsAnAccountThatHasNothingOut) {
     EXPECT_TRUE(deal.empty());
 }
 
-class Inline final : public Worker {
-  public:
-    Task<> run(std::move_only_function<void()> work) override {
-        work();
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
-};
-
 /// Shards with real Shares and Claims, one connection pool of one path each, and what their owner
 /// and they tell each other (delivery_shard_spread.cc), which arrives in any order that keeps that
 /// of each pair.
@@ -118,24 +108,24 @@ class World {
         }
         size_t waiting() const override { return 0; }
 
-        size_t connections() const override { return units.size(); }
+        size_t connections() const override { return open; }
         size_t connections_lacking() const override {
-            return may_begin() && wants > units.size() ? wants - units.size() : 0;
+            return may_begin() && wants > open ? wants - open : 0;
         }
         void room() override {
             const Instant now = world.reactor.now();
-            while (connections_lacking() > 0 && units.size() < world.limit) {
+            while (connections_lacking() > 0 && open < world.limit) {
                 if (!claims.may_connect(*this, now)) return claims.wait(*this, now);
-                units.push_back(claims.connect(now));
+                claims.connect(now);
+                ++open;
                 ASSERT_LE(world.open(), world.limit);
             }
         }
         void look_at_idle() override {}
         void end() {
-            if (units.empty()) return;
-            const Claims::Units ended = units.back();
-            units.pop_back();
-            claims.disconnected(ended);
+            if (open == 0) return;
+            --open;
+            claims.disconnected();
             say_done();
             room();
         }
@@ -149,7 +139,7 @@ class World {
         bool is_owner() const { return id == world.owner; }
         bool may_begin() const { return is_owner() || helps; }
         void say_done() {
-            if (!leaves || !units.empty()) return;
+            if (!leaves || open > 0) return;
             leaves = false;
             send(world.owner, [this] { world.one_done(); });
         }
@@ -160,8 +150,7 @@ class World {
         Claims claims;
         Path way;
         Scope loading;
-        std::vector<Claims::Units> units;  // of the connections that stand
-        size_t wants = 0;
+        size_t open = 0, wants = 0;  // connections
         bool helps = false, leaves = false;
     };
 
@@ -181,7 +170,7 @@ class World {
     }
     size_t open() const {
         size_t sum = 0;
-        for (const auto& shard : shards) sum += shard->units.size();
+        for (const auto& shard : shards) sum += shard->open;
         return sum;
     }
     Shard& own() { return *shards[owner]; }
@@ -191,8 +180,7 @@ class World {
         state = Spread::State::on;
         own().shares.share_path(path, total);
         own().claims.share_path(own().shares.path(path));
-        own().claims.count_path(true);
-        own().shares.begin_path(path, {.connections = static_cast<uint32_t>(own().units.size()),
+        own().shares.begin_path(path, {.connections = static_cast<uint32_t>(own().open),
                                        .next_message = own().way.next_message(limits)});
         for (const auto& shard : shards) {
             if (shard->is_owner()) continue;
@@ -226,10 +214,15 @@ class World {
         if (state != Spread::State::ending || away > 0 || own().shares.has_lent(path)) return;
         const Shares::Begun begun = own().shares.end_path(path);
         own().way.begun_elsewhere(total, begun.next_message, begun.next_connection);
-        own().claims.count_path(false);
         state = Spread::State::resting;
         rests_until = reactor.now() + 2s;
         own().room();
+    }
+    /// A reload while it is spread.
+    void lower(uint32_t connections) {
+        total.connections = connections;
+        own().shares.lower_path(path, total);
+        end_spread();
     }
     /// One message of those that are first between two shards.
     bool deliver(std::mt19937& random) {
@@ -264,7 +257,7 @@ class World {
 
     const PathName path{"mx.x.test", "out"};
     FakeReactor reactor;
-    Inline worker;
+    InlineWorker worker;
     uint32_t limit;
     Limits limits;
     TotalLimits total;
@@ -280,17 +273,7 @@ class World {
 
 class SpreadTest : public testing::Test {
   protected:
-    SpreadTest() {
-        char name[] = "/tmp/sluice-spread-XXXXXX";
-        directory = mkdtemp(name);
-        store = storage::Store::open({.data_dir = directory}).value();
-    }
-    ~SpreadTest() override {
-        store.reset();
-        std::filesystem::remove_all(directory);
-    }
-    std::filesystem::path directory;
-    std::unique_ptr<storage::Store> store;
+    storage::tests::TemporaryStore store;
 };
 
 void one_step(World& world, std::mt19937& random) {
@@ -336,7 +319,7 @@ TEST_F(SpreadTest, NeverHasMoreConnectionsThanAllowedAndGetsAllOfThemBack) {
         world.end_spread();
         for (const auto& shard : world.shards) {
             shard->wants = 0;
-            while (!shard->units.empty()) shard->end();
+            while (shard->open > 0) shard->end();
         }
         world.settle(random);
         ASSERT_EQ(world.state, Spread::State::resting) << "seed " << seed;
@@ -354,15 +337,41 @@ TEST_F(SpreadTest, OtherShardsGetTheirPart) {
     World world(8, 2, *store);
     for (const auto& shard : world.shards) shard->wants = 100;
     world.own().room();
-    ASSERT_EQ(world.own().units.size(), 8u);
+    ASSERT_EQ(world.own().open, 8u);
     world.spread();
     world.settle(random);
     for (int i = 0; i < 8; ++i) {  // connections end now and then
         world.own().end();
         world.settle(random);
     }
-    EXPECT_EQ(world.own().units.size(), 4u);
+    EXPECT_EQ(world.own().open, 4u);
     EXPECT_EQ(world.open(), 8u);
+}
+
+TEST_F(SpreadTest, ALimitThatAReloadLowersLetsNoneBeginWhileOthersEnd) {
+    std::mt19937 random(1);
+    World world(8, 2, *store);
+    World::Shard& helper = *world.shards[1 - world.owner];
+    world.own().wants = 1;
+    world.own().room();
+    world.spread();
+    helper.wants = 7;
+    world.settle(random);
+    ASSERT_EQ(helper.open, 7u);
+    world.lower(3);
+    world.own().wants = 3;
+    world.own().room();
+    world.settle(random);
+    EXPECT_EQ(world.open(), 8u);
+    while (helper.open > 0) {
+        const size_t before = world.open();
+        helper.end();
+        world.settle(random);
+        EXPECT_LE(world.open(), std::max<size_t>(before - 1, 3));
+    }
+    world.settle(random);
+    EXPECT_EQ(world.open(), 3u);
+    EXPECT_EQ(world.state, Spread::State::resting);
 }
 
 TEST_F(SpreadTest, BeginsMessagesNoFasterThanTheRate) {
