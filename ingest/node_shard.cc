@@ -5,6 +5,7 @@
 #include "engine/net/tcp_stream.h"
 #include "engine/reactor/call.h"
 #include "engine/reactor/sleep.h"
+#include "ingest/busy_part.h"
 #include "ingest/http_api.h"
 #include "ingest/secured_stream.h"
 #include "ingest/version.h"
@@ -97,28 +98,6 @@ class NodeShard::TurnWatch final : public engine::Source {
     std::atomic<bool> asked_{false};
     bool begun_ = false;
 };
-
-namespace {
-
-/// Part of the time since it was last asked that a loop has worked.
-class BusyPart {
-  public:
-    explicit BusyPart(const engine::UringReactor& reactor) : reactor_(reactor) {}
-    double operator()() {
-        const engine::Instant now = reactor_.now();
-        const auto busy = reactor_.stats().busy;
-        const std::chrono::duration<double> worked = busy - std::exchange(busy_, busy);
-        const std::chrono::duration<double> passed = now - std::exchange(at_, now);
-        return passed.count() > 0 ? std::min(worked / passed, 1.0) : 0;
-    }
-
-  private:
-    const engine::UringReactor& reactor_;
-    engine::Instant at_{};
-    std::chrono::nanoseconds busy_{0};
-};
-
-}  // namespace
 
 NodeShard::NodeShard(NodeShared& shared, engine::ShardId id,
                      std::unique_ptr<engine::UringReactor> reactor,
