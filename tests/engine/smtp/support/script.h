@@ -1,6 +1,7 @@
 // Conversation scripts: a dialogue and its expected verdicts as a text file, so that a new case is
 // only a new file in tests/engine/smtp/scripts. One line each:
 //
+// clang-format off
 //   # text                 a comment
 //   G: KEYWORD, KEYWORD    short for a banner, EHLO and an EHLO reply with these keywords
 //   S: 250 ok / 354 go     what the server sends; replies are parted by " / "
@@ -9,25 +10,26 @@
 //   C: MAIL… / RCPT…       what the client must write, in exactly one write; " / " parts the lines
 //   C: <body>  <dot>       the content as it goes over the wire; a lone dot
 //   C: <cut-body>          the content, but the write of it fails
+//   C: <chunk>             the content behind its BDAT n LAST; <chunk2>, <body2>: the second mail
 //   M: from=b@s to=a@x,b@x [content=hello\r\n] [size=N] [flags: eight_bit utf8 lock_step]
-//                          the next transaction; its lines follow
-//   A: user=u password=p mechanisms=PLAIN,LOGIN    log_in(); its lines follow
-//   E: logged_in / E: auth deferred 535 5.7.8 ehlo  what log_in() must say
+//                          the next transaction; its lines follow. Flags beside:
 //                          late: there only when the session has nothing else to do and waits
 //                          chunk_shown: as it is taken, another connection shows chunk=yes (X:)
 //                          notify=N orcpt=rfc822;x envid=x ret=full|headers require_tls
 //                          utf8_headers
+//   A: user=u password=p mechanisms=PLAIN,LOGIN     log_in(); its lines follow
 //   X: depth=next          before the greeting: what this connection may do and what is known of
-//   its
-//                          host; from here on M lines that follow each other are one run of the
+//                          its host; from here on M lines that follow each other are one run of the
 //                          session. Words: depth=lock_step|envelope|next|messages open window=N
 //                          messages_max=N behind=yes|no chunk=yes|no no_bdat most=lock_step|…
-//   C: <chunk>             the content behind its BDAT n LAST; <chunk2>, <body2>: of the second
-//   mail Q:                     the session ends with quit() E: greeted / E: greet deferred 421
-//   banner      what greet() must say E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the
-//   reply's text]   ("-": no enhanced code) E: c@x not_taken       the session left this mail where
-//   it was E: usable / E: unusable / E: lock_step         of the connection, after the transaction
+//   Q:                     the session ends with quit()
+//   E: greeted / E: greet deferred 421 banner       what greet() must say
+//   E: logged_in / E: auth deferred 535 5.7.8 ehlo  what log_in() must say
+//   E: a@x bounced 550 5.1.1 rcpt [in_doubt] [~ part of the reply's text]   ("-": no enhanced code)
+//   E: c@x not_taken       the session left this mail where it was
+//   E: usable / E: unusable / E: lock_step          of the connection, after the transaction
 //   E: host behind=yes chunk=no no_bdat most=envelope messages=2 recipients=3     what was learned
+// clang-format on
 #pragma once
 
 #include <deque>
