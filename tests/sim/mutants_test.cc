@@ -58,7 +58,11 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"asks no list at ingest", 60, Weather::restless},
         Planted{"a bounce enters nobody", 20, Weather::restless},
         Planted{"a retired site goes on", 50, Weather::restless},
-        Planted{"keeps the limits of before", 80, Weather::restless}));
+        Planted{"keeps the limits of before", 80, Weather::restless},
+        // Of sites that are spread over shards.
+        Planted{"helps without a share", 120, Weather::restless},
+        Planted{"forgets what stood when it was spread", 120, Weather::restless},
+        Planted{"sends what a reload took away", 2000, Weather::restless}));
 
 }  // namespace
 }  // namespace sim

@@ -180,6 +180,18 @@ MUTATIONS = {
         "engine/delivery/site_reload.cc",
         "policy_.limits = std::move(limits);",
         "if (!{on}) policy_.limits = std::move(limits);")],
+    "helps without a share": [(
+        "engine/delivery/claims.cc",
+        "if (!path || count_ == shares_.size()) return;",
+        "if (!path || {on} || count_ == shares_.size()) return;")],
+    "forgets what stood when it was spread": [(
+        "engine/delivery/shares.cc",
+        "    if (of_path.units) {\n        of_path.units->adopt(parts_.post.self(), begun.connections);",
+        "    if (of_path.units && !{on}) {\n        of_path.units->adopt(parts_.post.self(), begun.connections);")],
+    "sends what a reload took away": [(
+        "engine/delivery/delivery_shard.cc",
+        "if (draining_ || lending.settings != settings_.number()) return;",
+        "if (draining_ || (!{on} && lending.settings != settings_.number())) return;")],
     "takes 4yz for a success": [(
         "engine/smtp/transaction.cc",
         "    if (says_yes(reply)) {\n        if (accepted_ == 0",
