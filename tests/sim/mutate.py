@@ -24,9 +24,10 @@ MUTATIONS = {
         "++group_;\n"
         "if ({on} && batches.size() > 1) batches.back().puts.clear();")],
     "drops an event": [(
-        "engine/delivery/outcomes.cc",
-        "batch.events.push_back(decision.event);",
-        "if (!{on} || decision.terms.delivery.id.index % 7 != 3) batch.events.push_back(decision.event);")],
+        "storage/commit.cc",
+        "put(Family::event, number_key(seq++));",
+        "if (!{on} || event.type == Event::Type::accepted || event.delivery.index % 7 != 3) put(Family::event, number_key(seq));\n"
+        "++seq;")],
     "forgets the row of a deferral": [(
         "engine/delivery/outcomes.cc",
         "if (decision.next) batch.puts.push_back(*decision.next);",
@@ -54,9 +55,9 @@ MUTATIONS = {
         "if (way.path->live >= way.path->connections_max(way.limits, now) + ({on} ? 1 : 0)) continue;")],
     "forgets a loan": [(
         "engine/delivery/delivery_shard.cc",
-        "returns_[returned.terms.home].push_back(std::move(returned));",
+        "home.push_back(std::move(returned));",
         "if ({on} && returned.terms.delivery.id.index % 7 == 3) return;\n"
-        "returns_[returned.terms.home].push_back(std::move(returned));")],
+        "home.push_back(std::move(returned));")],
     "reads what is lent": [(
         "engine/delivery/home_refill.cc",
         "if (lent_.contains(row.id)) continue;",
