@@ -18,6 +18,8 @@ namespace {
 
 constexpr size_t deletes_per_write = 1000;
 constexpr auto reclaim_every = std::chrono::hours(1);
+constexpr auto quiet_for = std::chrono::seconds(10);
+constexpr uint64_t given_back_min = 2 << 20;  // octets: less is not worth a table
 
 }  // namespace
 
@@ -33,6 +35,26 @@ Result<void> Store::collect(WallTime now) {
         if (!done && first) first = std::move(done);
     state_->reclaim_blobs(now);
     return first;
+}
+
+void Store::give_back_memory(WallTime now) {
+    State& s = *state_;
+    const std::lock_guard lock(s.collect_mutex);
+    const uint64_t sequence = s.db->GetLatestSequenceNumber();
+    if (sequence != s.quiet.sequence) s.quiet = {sequence, now};
+    if (now - s.quiet.since < quiet_for || s.health.failed() || s.health.full()) return;
+    s.quiet.since = now;  // then it is looked at again
+    const auto sum_of = [&](const std::string& property) {
+        uint64_t sum = 0;
+        return s.db->GetAggregatedIntProperty(property, &sum) ? sum : 0;
+    };
+    if (sum_of(rocksdb::DB::Properties::kCurSizeAllMemTables) < given_back_min) return;
+    // A flush would wait for compactions that are behind, and commits for us.
+    if (sum_of(rocksdb::DB::Properties::kCompactionPending) > 0) return;
+    rocksdb::FlushOptions in_background;
+    in_background.wait = false;
+    // What fails here is told to those who listen to RocksDB's background errors.
+    (void)s.db->Flush(in_background, s.families);
 }
 
 Result<void> Store::State::drop_contents() {

@@ -131,6 +131,11 @@ struct Store::State {
     bool orphans_dropped = false;  // once a start; guarded by collect_mutex, as is jobs_from
     uint64_t jobs_from = 0;        // no job row below this id can be collected
     std::array<bool, family_count> held{};  // from compacting
+    struct Quiet {
+        uint64_t sequence = 0;  // of the last write
+        WallTime since{};       // nothing was written
+    };
+    Quiet quiet;
     WallTime reclaimed_at{};
     std::atomic<uint64_t> contents_dropped{
         1};  // since then; what an earlier run dropped is unknown

@@ -117,6 +117,9 @@ class Store {
 
     /// Drops events, finished jobs and idempotency keys that are past their time. Call now and then, off the shard.
     Result<void> collect(WallTime now);
+    /// Call now and then, off the shard: when nothing has been written for some seconds, what memtables hold goes into
+    /// tables in the background, and their memory back. A store that is written to again loses nothing by it.
+    void give_back_memory(WallTime now);
     bool healthy() const;                     // false after a failed write or sync
     uint64_t unreadable() const;              // reads since the start that met damage
     uint64_t free_bytes() const;              // of data_dir's file system or log_dir's: the fuller

@@ -235,6 +235,7 @@ Task<> DeliveryShard::watch_disk() {
         const WallTime now = parts_.reactor.wall();
         co_await parts_.storage_worker.run([&, &store = parts_.store] {
             if (collect) collected = store.collect(now);
+            store.give_back_memory(now);
             free_bytes = store.free_bytes();
             data_bytes = store.data_bytes();
         });
