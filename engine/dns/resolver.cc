@@ -23,7 +23,7 @@ using std::chrono::seconds;
 using RouteAnswer = std::expected<std::shared_ptr<const Route>, NoRoute>;
 /// A host and how far DNSSEC vouches for it.
 struct HostFacts {
-    std::vector<SocketAddress> addresses;
+    std::vector<IpAddress> addresses;
     std::string canonical;  // what its CNAMEs lead to; its own name without any
     bool authenticated = false;
 };
@@ -314,7 +314,7 @@ Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::str
                                                                         uint16_t port) {
     HostAnswer found;
     if (const auto literal = parse_literal(host)) {
-        found->addresses.push_back(*literal);
+        found->addresses.emplace_back(*literal);
     } else {
         auto name = parse_domain(host);
         if (!name)
@@ -326,12 +326,12 @@ Task<std::expected<std::vector<Endpoint>, NoRoute>> Resolver::addresses(std::str
 
     std::vector<Endpoint> endpoints;
     std::string refusals;
-    for (SocketAddress& address : found->addresses) {
+    for (const IpAddress& ip : found->addresses) {
+        const SocketAddress address = ip.with_port(port);
         if (const auto refusal = state_->policy.refusal(address)) {
             refusals +=
                 fmt::format("{}{}: {}", refusals.empty() ? "" : "; ", address.ip(), *refusal);
         } else if (endpoints.size() < addresses_max) {
-            address.set_port(port);
             endpoints.push_back({address, host});
         }
     }
@@ -364,10 +364,10 @@ Task<Held<HostAnswer>> Resolver::State::ask_host(std::string host) {
         // Both are of one name and so of one zone; when only one answer could be had it speaks for
         // both, or making the other fail would be a way around DANE.
         const DnsAnswer& better = v4.addresses.empty() ? v6 : v4;
-        HostFacts facts{.addresses = std::move(v4.addresses),
+        HostFacts facts{.addresses = {v4.addresses.begin(), v4.addresses.end()},
                         .canonical = better.canonical.empty() ? host : better.canonical,
                         .authenticated = v4.authenticated || v6.authenticated};
-        facts.addresses.insert(facts.addresses.end(), v6.addresses.begin(), v6.addresses.end());
+        for (const SocketAddress& address : v6.addresses) facts.addresses.emplace_back(address);
         // Name servers that fail on AAAA are common: they must not stop A (RFC 5321 5.2), nor make
         // it short-lived.
         seconds ttl = v4.status == Status::ok ? positive_ttl(v4) : options.ttl_max;
@@ -459,16 +459,14 @@ Task<Texts> Resolver::texts(std::string name) {
 Task<Held<Texts>> Resolver::State::ask_texts(std::string name) {
     DnsAnswer answer = co_await client.query(name, DnsClient::Type::txt);
     count(DnsClient::Type::txt, answer);
+    const seconds ttl = ttl_of(answer);
     Texts texts;
-    if (answer.status == DnsAnswer::Status::failed) {
-        texts.found = Texts::Found::failed;
-        texts.reason =
-            fmt::format("the TXT records of {} could not be looked up: {}", name, answer.error);
-    } else if (answer.status == DnsAnswer::Status::ok) {
-        texts.found = Texts::Found::records;
-        texts.records = std::move(answer.texts);
-    }
-    co_return Held<Texts>{std::move(texts), ttl_of(answer)};
+    if (answer.status == DnsAnswer::Status::failed)
+        texts = std::unexpected(
+            fmt::format("the TXT records of {} could not be looked up: {}", name, answer.error));
+    else if (answer.status == DnsAnswer::Status::ok)
+        texts = std::move(answer.texts);
+    co_return Held<Texts>{std::move(texts), ttl};
 }
 
 }  // namespace engine

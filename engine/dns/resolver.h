@@ -1,6 +1,7 @@
 // Routes: what the DNS says of a domain, by the rules of RFC 5321 section 5.1 and RFC 7505, cached for its TTL.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <memory>
 #include <span>
@@ -62,13 +63,8 @@ struct HostTlsa {
     std::string reason;  // when failed, for people
 };
 
-/// The TXT records of a name.
-struct Texts {
-    enum class Found : uint8_t { nothing, records, failed };
-    Found found = Found::nothing;
-    std::vector<std::string> records;
-    std::string reason;  // when failed, for people
-};
+/// The TXT records of a name. The error is for people: they could not be had.
+using Texts = std::expected<std::vector<std::string>, std::string>;
 
 struct ResolverOptions {
     uint16_t port = 25;                        // where MX hosts listen

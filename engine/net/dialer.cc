@@ -18,7 +18,7 @@ Task<Result<std::unique_ptr<Stream>>> dial(Reactor& reactor, SocketAddress to,
         reactor.close_socket(fd);
         co_return std::unexpected(error_of(result, "connect to " + to.to_string()));
     }
-    co_return std::make_unique<TcpStream>(reactor, fd, to.to_string());
+    co_return std::make_unique<TcpStream>(reactor, fd);
 }
 
 }  // namespace engine

@@ -7,13 +7,21 @@
 namespace engine {
 
 TcpStream::TcpStream(Reactor& reactor, int fd, std::string peer)
-    : reactor_(reactor), fd_(fd), peer_(std::move(peer)) {}
+    : reactor_(reactor),
+      fd_(fd),
+      peer_(peer.empty() ? nullptr : std::make_unique<const std::string>(std::move(peer))) {}
 
 TcpStream::~TcpStream() {
     CHECK(!reading_ && !writing_,
           "a stream was destroyed while a task reads from it or writes to it");
     close();
     give_back();
+}
+
+std::string TcpStream::peer() const {
+    if (peer_) return *peer_;
+    const auto asked = fd_ >= 0 ? reactor_.peer_address(fd_) : failure(Errc::closed, "");
+    return asked ? asked->to_string() : "unknown";
 }
 
 void TcpStream::give_back() {

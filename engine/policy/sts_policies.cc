@@ -102,7 +102,7 @@ Task<StsAnswer> StsPolicies::policy_of(std::string domain) {
 
 Task<> StsPolicies::look(std::string domain, std::shared_ptr<Look> look) {
     const Texts texts = co_await parts_.resolver.texts("_mta-sts." + domain);
-    const auto id = sts_record_id(texts.records);
+    const auto id = texts ? sts_record_id(*texts) : std::nullopt;
     const auto kept = kept_.find(domain);
     const auto missed = misses_.find(domain);
     const bool wanted =

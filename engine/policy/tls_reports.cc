@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "metrics/check.h"
 #include "metrics/log.h"
 #include "storage/store.h"
 
@@ -57,7 +58,11 @@ std::optional<ReportDay> parse_report_day(std::string_view text) {
 void TlsReports::count(const std::string& domain, const TlsFinding& finding, const std::string& mx,
                        const std::string& ip) {
     if (Row* const counted = row(domain, finding)) {
-        counted->counts.add(finding, mx, ip);
+        auto counts = decode_tls_counts(counted->counts);
+        CHECK(counts, "counts that were encoded here cannot be read");
+        counts->add(finding, mx, ip);
+        counted->counts = encode(*counts);
+        counted->counts.shrink_to_fit();
         counted->changed = true;
     } else {
         ++dropped_;
@@ -68,7 +73,7 @@ TlsReports::Row* TlsReports::row(const std::string& domain, const TlsFinding& fi
     const ReportDay today = day_of(parts_.clock.wall());
     if (today != day_) {
         for (auto& [key, row] : rows_)
-            if (row.changed) late_.push_back({note_name(key), encode(row.counts)});
+            if (row.changed) late_.push_back({note_name(key), std::move(row.counts)});
         rows_.clear();
         day_ = today;
     }
@@ -76,13 +81,12 @@ TlsReports::Row* TlsReports::row(const std::string& domain, const TlsFinding& fi
     const auto known = rows_.find(key);
     if (known != rows_.end()) return &known->second;
     if (rows_.size() >= rows_max) return nullptr;
-    Row row;
-    row.counts.type = finding.type;
+    TlsCounts none{.type = finding.type};
     if (finding.policy) {
-        row.counts.policy = lines_of(*finding.policy);
-        row.counts.mx = finding.policy->mx;
+        none.policy = lines_of(*finding.policy);
+        none.mx = finding.policy->mx;
     }
-    return &rows_.emplace(std::move(key), std::move(row)).first->second;
+    return &rows_.emplace(std::move(key), Row{encode(none)}).first->second;
 }
 
 /// Of a row of day_.
@@ -93,8 +97,7 @@ std::string TlsReports::note_name(const std::string& key) const {
 Task<> TlsReports::flush() {
     std::vector<storage::Note> notes = std::exchange(late_, {});
     for (auto& [key, row] : rows_)
-        if (std::exchange(row.changed, false))
-            notes.push_back({note_name(key), encode(row.counts)});
+        if (std::exchange(row.changed, false)) notes.push_back({note_name(key), row.counts});
     if (const uint64_t dropped = std::exchange(dropped_, 0))
         metrics::log::warn("tls_reports.full",
                            {{"limit", rows_max}, {"sessions_not_counted", dropped}});

@@ -104,4 +104,28 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
     return from_ip(host, port);
 }
 
+IpAddress::IpAddress(const SocketAddress& of) : v6_(of.family() == AF_INET6) {
+    if (v6_)
+        std::memcpy(octets_.data(), &v6(of).sin6_addr, sizeof(in6_addr));
+    else
+        std::memcpy(octets_.data(), &v4(of).sin_addr, sizeof(in_addr));
+}
+
+SocketAddress IpAddress::with_port(uint16_t port) const {
+    SocketAddress address;
+    if (v6_) {
+        auto& to = reinterpret_cast<sockaddr_in6&>(address.storage);
+        to.sin6_family = AF_INET6;
+        std::memcpy(&to.sin6_addr, octets_.data(), sizeof to.sin6_addr);
+        address.size = sizeof to;
+    } else {
+        auto& to = reinterpret_cast<sockaddr_in&>(address.storage);
+        to.sin_family = AF_INET;
+        std::memcpy(&to.sin_addr, octets_.data(), sizeof to.sin_addr);
+        address.size = sizeof to;
+    }
+    address.set_port(port);
+    return address;
+}
+
 }  // namespace engine

@@ -39,13 +39,13 @@ struct Op {
         sleep     // until deadline. result: 0
     };
     Kind kind{};
+    uint16_t buffer = 0;  // recv: which pooled buffer holds the bytes
     int fd = -1;
     const SocketAddress* address = nullptr;
     std::span<const iovec> chunks{};
     uint32_t poll_events = 0;
-    Instant deadline = Instant::max();
     int result = 0;       // as a completion: >= 0, or -errno; -ETIME when the deadline passed, -ECANCELED when cancelled
-    uint16_t buffer = 0;  // recv: which pooled buffer holds the bytes
+    Instant deadline = Instant::max();
     std::coroutine_handle<> waiter;
     TimerNode timer;      // the reactor's
     void* slot = nullptr; // the reactor's

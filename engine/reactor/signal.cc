@@ -8,46 +8,44 @@ Signal::~Signal() {
     CHECK(first_ == nullptr, "a signal died while a task waits for it");
 }
 
-Task<> Signal::wait() {
-    co_await wait_until(Instant::max());
+void Signal::Wait::await_suspend(std::coroutine_handle<> waiter) {
+    sleep_.waiter = waiter;
+    signal_.append(*this);
+    signal_.reactor_.submit(sleep_);
 }
 
-Task<bool> Signal::wait_until(Instant deadline) {
-    // A sleep that a notification cancels: so deadlines, and the simulation, come for nothing.
-    Waiter waiter{.sleep = {.kind = Op::Kind::sleep, .deadline = deadline}};
-    append(waiter);
-    co_await perform(reactor_, waiter.sleep);
+bool Signal::Wait::await_resume() {
     // Its time may be up, and a notification may still have taken it from the queue before it could
     // run.
-    if (!waiter.queued) co_return true;
-    unlink(waiter);
-    co_return false;
+    if (!queued_) return true;
+    signal_.unlink(*this);
+    return false;
 }
 
 void Signal::notify_one() {
     if (first_ == nullptr) return;
-    Waiter& waiter = *first_;
+    Wait& waiter = *first_;
     unlink(waiter);
-    reactor_.cancel(waiter.sleep);
+    reactor_.cancel(waiter.sleep_);
 }
 
 void Signal::notify_all() {
     while (first_ != nullptr) notify_one();
 }
 
-void Signal::append(Waiter& waiter) {
-    waiter.previous = last_;
-    (last_ != nullptr ? last_->next : first_) = &waiter;
+void Signal::append(Wait& waiter) {
+    waiter.previous_ = last_;
+    (last_ != nullptr ? last_->next_ : first_) = &waiter;
     last_ = &waiter;
-    waiter.queued = true;
+    waiter.queued_ = true;
     ++count_;
 }
 
-void Signal::unlink(Waiter& waiter) {
-    (waiter.previous != nullptr ? waiter.previous->next : first_) = waiter.next;
-    (waiter.next != nullptr ? waiter.next->previous : last_) = waiter.previous;
-    waiter.previous = waiter.next = nullptr;
-    waiter.queued = false;
+void Signal::unlink(Wait& waiter) {
+    (waiter.previous_ != nullptr ? waiter.previous_->next_ : first_) = waiter.next_;
+    (waiter.next_ != nullptr ? waiter.next_->previous_ : last_) = waiter.previous_;
+    waiter.previous_ = waiter.next_ = nullptr;
+    waiter.queued_ = false;
     --count_;
 }
 

@@ -170,9 +170,9 @@ TEST_F(SecureDnsTest, GivesTextsAndSaysWhenTheyCannotBeHad) {
     for (const char* name : {"_mta-sts.x.test", "_mta-sts.y.test", "_mta-sts.z.test"})
         scope.spawn(ask_texts(resolver, name, answers));
     reactor.run();
-    EXPECT_THAT(answers[0].records, ElementsAre("v=STSv1; id=1;"));
-    EXPECT_EQ(answers[1].found, Texts::Found::failed);
-    EXPECT_EQ(answers[2].found, Texts::Found::nothing);
+    EXPECT_THAT(answers[0].value(), ElementsAre("v=STSv1; id=1;"));
+    EXPECT_FALSE(answers[1]);
+    EXPECT_THAT(answers[2].value(), IsEmpty());
 }
 
 }  // namespace engine
