@@ -60,7 +60,7 @@ class Sender {
         policy_ = engine::policy_for(config_.delivery, to_.routing_domain, *route);
         size_t tried = 0;
         for (const engine::MxHost& host : route->hosts) {
-            auto demand = co_await engine::demand_for(resolver_, policy_.tls, route, host);
+            auto demand = co_await engine::demand_for(resolver_, policy_.tls(), route, host);
             if (!demand) {
                 note(fmt::format("{}: {}", host.name, demand.error().reason));
                 refused(demand.error(), host.name);
@@ -136,7 +136,9 @@ class Sender {
                          took));
         TapStream tap(**stream, reactor_, conversation_, reactor_.now());
         if (host.tls_first) tap.stop_listening();
-        engine::Session session(tap, reactor_, config_.delivery.timeouts);
+        const auto timeouts =
+            std::make_shared<const engine::SmtpTimeouts>(config_.delivery.timeouts);
+        engine::Session session(tap, reactor_, timeouts);
         engine::TlsStart tls{.context = tls_,
                              .host = host.name,
                              .demand = std::move(demand),

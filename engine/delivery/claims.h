@@ -66,9 +66,9 @@ class Claims {
     auto shares() const { return std::span(shares_).first(count_); }
 
     std::array<Share*, 5> shares_{};  // the last one is the path's, when there is one
-    size_t count_ = 4;
-    size_t connections_ = 0;  // that stand
-    uint8_t has_ = 0;         // shares that have let the next message begin
+    uint32_t connections_ = 0;        // that stand
+    uint8_t count_ = 4;
+    uint8_t has_ = 0;  // shares that have let the next message begin
 };
 
 }  // namespace engine

@@ -47,18 +47,18 @@ void ConnectionTap::we_say(std::string_view lines) {
 }
 
 void ConnectionTap::we_send(std::string_view content) {
-    content_octets_ += content.size();
+    if (!content_) content_ = std::make_unique<Content>();
+    content_->octets += content.size();
+    std::string& shown = content_->shown;
     if (desk_.wants_content())
-        content_ +=
-            content.substr(0, content_shown_max - std::min(content_.size(), content_shown_max));
+        shown += content.substr(0, content_shown_max - std::min(shown.size(), content_shown_max));
 }
 
 void ConnectionTap::end_content() {
-    if (content_octets_ == 0) return;
-    const uint64_t octets = std::exchange(content_octets_, 0);
-    const std::string shown = std::exchange(content_, {});
-    each_line(TraceLine::Who::content, shown);
-    keep(TraceLine::Who::note, fmt::format("{} octets of content were sent", octets));
+    if (!content_ || content_->octets == 0) return;
+    const std::unique_ptr<const Content> sent = std::exchange(content_, nullptr);
+    each_line(TraceLine::Who::content, sent->shown);
+    keep(TraceLine::Who::note, fmt::format("{} octets of content were sent", sent->octets));
 }
 
 void ConnectionTap::host_says(const Reply& reply) {

@@ -45,8 +45,11 @@ class ConnectionTap final : public DialogueTap {
     const ReadyQueue& waiting_;
     const InHand* in_hand_ = nullptr;
     std::shared_ptr<const storage::QueueInfo> last_;  // of the mail before
-    uint64_t content_octets_ = 0;
-    std::string content_;  // what is shown of it, if somebody wants to see it
+    struct Content {
+        uint64_t octets = 0;
+        std::string shown;  // of it, if somebody wants to see it
+    };
+    std::unique_ptr<Content> content_;  // null: none was sent since the last line
 };
 
 }  // namespace engine

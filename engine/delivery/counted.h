@@ -1,20 +1,18 @@
 // Counted: a count that goes up for as long as something goes on, whatever way it ends.
 #pragma once
 
-#include <cstddef>
-
 namespace engine {
 
+template <class Count>
 class Counted {
   public:
-    explicit Counted(size_t& count, size_t by = 1) : count_(count), by_(by) { count_ += by_; }
-    ~Counted() { count_ -= by_; }
+    explicit Counted(Count& count) : count_(count) { ++count_; }
+    ~Counted() { --count_; }
     Counted(const Counted&) = delete;
     Counted& operator=(const Counted&) = delete;
 
   private:
-    size_t& count_;
-    size_t by_;
+    Count& count_;
 };
 
 }  // namespace engine

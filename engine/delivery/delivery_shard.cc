@@ -80,11 +80,19 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
                   .stages = StageMetrics(parts_.metrics),
                   .tls = {parts_.tls, tls_sessions_, parts_.signers},
                   .in_doubt = parts_.in_doubt,
-                  .traces = traces_},
+                  .traces = traces_,
+                  .tenancy = tenancy()},
       returns_(parts_.post.count()),
       ticks_(parts_.reactor),
       deal_(parts_.post.count()) {
     feed_.note(parts_.store.last_event());
+}
+
+/// What the sites' ready queues ask of a tenant.
+std::shared_ptr<const ReadyQueue::Tenancy> DeliveryShard::tenancy() const {
+    return std::make_shared<const ReadyQueue::Tenancy>(
+        [this](const std::string& tenant) { return settings_->weight_of(tenant); },
+        [this](const std::string& tenant) { return shares_.limits_messages_of(tenant); });
 }
 
 /// Null when the operator has turned them off.
@@ -161,13 +169,25 @@ Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest reques
                               const Pool& pool) {
     const auto policy = [&] { return policy_for(*settings_, lending.domain, *lending.route); };
     const bool changed = request != storage::TlsRequest::by_policy;
-    const SiteKey key{lending.site,
-                      changed ? demand_of(*lending.tls, policy(), request) : *lending.tls,
-                      pool.name};
+    const SiteKey key{
+        lending.site,
+        changed ? std::make_shared<const TlsDemand>(demand_of(*lending.tls, policy(), request))
+                : lending.tls,
+        pool.name};
     std::unique_ptr<Site>& site = sites_[key];
     if (!site)
         site = std::make_unique<Site>(site_parts_, policy(), key.tls, pool, budget_of(key.site));
     return *site;
+}
+
+std::strong_ordering DeliveryShard::SiteKey::operator<=>(const SiteKey& other) const {
+    if (const auto order = site <=> other.site; order != 0) return order;
+    if (tls != other.tls) {
+        if (!tls || !other.tls)
+            return tls ? std::strong_ordering::greater : std::strong_ordering::less;
+        if (const auto order = *tls <=> *other.tls; order != 0) return order;
+    }
+    return pool <=> other.pool;
 }
 
 /// That of a Site of the same hosts, or a new one.

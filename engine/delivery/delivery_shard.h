@@ -123,14 +123,15 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     /// Site each.
     struct SiteKey {
         std::string site;
-        TlsDemand tls;
+        std::shared_ptr<const TlsDemand> tls;  // nearly all share one; null comes before all
         std::string pool;
-        auto operator<=>(const SiteKey&) const = default;
+        std::strong_ordering operator<=>(const SiteKey& other) const;
     };
 
     template <class Visit>
     Task<> each_site(Visit visit);
     StsPolicies* with_sts_policies();
+    std::shared_ptr<const ReadyQueue::Tenancy> tenancy() const;
     void take(Lending lending);
     void lend_to(ShardId shard, Lending lending);
     ShardId owner_of(const std::string& site) const;

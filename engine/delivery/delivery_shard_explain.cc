@@ -74,7 +74,7 @@ Task<> DeliveryShard::explain_way(Explanation* said, std::string domain,
     said->sources = stricter_sources(*settings_, policy.limits);
     said->totals = totals_for(*settings_, policy.provider);
     const TlsDemand of_mail =
-        said->sts.policy ? with_sts(policy.tls, *said->sts.policy, *route) : policy.tls;
+        said->sts.policy ? with_sts(policy.tls(), *said->sts.policy, *route) : policy.tls();
     for (const MxHost& host : route->hosts) {
         if (said->hosts.size() == Explanation::hosts_max) break;
         HostExplanation& one = said->hosts.emplace_back(HostExplanation{.host = host});

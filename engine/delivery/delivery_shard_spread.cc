@@ -73,17 +73,21 @@ void DeliveryShard::each_site_of(const std::string& site, Visit visit) const {
 }
 
 std::shared_ptr<SiteBudget> DeliveryShard::make_budget(const std::string& site) {
-    const ShardId owner = owner_of(site);
-    if (owner == parts_.post.self()) {
+    if (owner_of(site) == parts_.post.self()) {
         return std::make_shared<SiteBudget>(
             settings_, site,
-            [this, site](const SourceSettings& source) { return tempos_.of(source.name, site); },
-            [this, site](const PathWord& word) { end_spread(site, why(word)); });
+            [this](const SourceSettings& source, const std::string& of_site) {
+                return tempos_.of(source.name, of_site);
+            },
+            [this](const std::string& of_site, const PathWord& word) {
+                end_spread(of_site, why(word));
+            });
     }
     return std::make_shared<SiteBudget>(
-        settings_, site, nullptr, [this, site, owner](PathWord word) {
-            parts_.post.send(owner, [peer = parts_.shards[owner], site, from = parts_.post.self(),
-                                     word = std::move(word)] { peer->hear(site, from, word); });
+        settings_, site, nullptr, [this](const std::string& of_site, PathWord word) {
+            const ShardId to = owner_of(of_site);
+            parts_.post.send(to, [peer = parts_.shards[to], of_site, from = parts_.post.self(),
+                                  word = std::move(word)] { peer->hear(of_site, from, word); });
         });
 }
 

@@ -111,7 +111,7 @@ void Home::no_route(std::vector<Queue*> waiting, Domain& domain, const NoRoute& 
 
 Home::Link& Home::link_for(const std::string& name, const Domain& domain) {
     const SitePolicy policy = policy_for(*parts_.settings, name, *domain.route);
-    LinkKey key{policy.site, policy.tls};
+    LinkKey key{policy.site, policy.tls()};
     if (domain.sts.policy)
         key.tls = with_sts(std::move(key.tls), *domain.sts.policy, *domain.route);
     std::unique_ptr<Link>& slot = links_[key];

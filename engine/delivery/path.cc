@@ -18,10 +18,8 @@ Instant::duration gap_at(double rate_per_second) {
 
 void Path::rest(std::string_view limit, Instant until, std::string reason, std::string origin) {
     if (until <= rest_until) return;
-    rest_limit = limit;
     rest_until = until;
-    rest_reason = std::move(reason);
-    rest_origin = std::move(origin);
+    last_rest = std::make_unique<const Rest>(limit, std::move(reason), std::move(origin));
 }
 
 Instant Path::next_message(const Limits& limits) const {
@@ -58,7 +56,8 @@ Instant Path::next_connection(const Limits& limits) const {
 }
 
 std::optional<Binding> Path::holds_messages(const Limits& limits, Instant now) const {
-    if (rests(now)) return Binding{rest_limit, rest_until, rest_origin, rest_reason};
+    if (rests(now))
+        return Binding{last_rest->limit, rest_until, last_rest->origin, last_rest->reason};
     if (now < tempo.hold_until())
         return Binding{"reply", tempo.hold_until(), {}, "its hosts say that we are too fast"};
     // Between two messages of a rate that is used to the full there is no moment without a line.

@@ -43,23 +43,26 @@ struct Path {
           tempo(notes.tempo, now),
           warmup(notes.sent) {}
 
-    SourceId source;                             // in the settings in force
-    bool noted;                                  // TempoMemory knows something of it
+    SourceId source;              // in the settings in force
+    bool noted;                   // TempoMemory knows something of it
+    uint32_t live = 0;            // connections, from the dial to the close
+    uint32_t open = 0;            // of these: greeted
+    uint32_t open_elsewhere = 0;  // likewise, on other shards, as they last said (spread.h)
+    uint32_t surplus = 0;         // of `live`: beyond a limit that was lowered; they end soon
+    uint32_t taken_untold = 0;    // messages that the receiver took since the owner was last told
     std::shared_ptr<const SourceSettings> from;  // as they have it; a copy would be 944 octets
-    size_t live = 0;                             // connections, from the dial to the close
-    size_t open = 0;                             // of these: greeted
-    size_t open_elsewhere = 0;  // likewise, on other shards, as they last said (spread.h)
-    uint32_t taken_untold = 0;  // messages that the receiver took since the owner was last told
-    size_t surplus = 0;  // of these: above a limit that was lowered; they end after what they have
     Instant last_message{}, last_connection{};
     Tempo tempo;
-    Automation automation;
+    std::unique_ptr<Automation> automation;  // null: nothing was heard that a rule is about
     Warmup warmup;
     /// Nothing is begun before: an automation rule, or the day's part of a new source.
     Instant rest_until{};
-    std::string_view rest_limit;  // "rest" or "warmup"
-    std::string rest_reason, rest_origin;
-    double served = 0;        // messages, divided by the weight
+    struct Rest {
+        std::string_view limit;  // "rest" or "warmup"
+        std::string reason, origin;
+    };
+    std::unique_ptr<const Rest> last_rest;  // null: there was none yet
+    double served = 0;                      // messages, divided by the weight
     std::list<Signal*> line;  // of connections that wait to begin a message, first come
 
     bool rests(Instant now) const { return now < rest_until; }

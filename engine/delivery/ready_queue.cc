@@ -13,32 +13,41 @@ constexpr size_t transactional = static_cast<size_t>(storage::Class::transaction
 constexpr size_t bulk = static_cast<size_t>(storage::Class::bulk);
 }  // namespace
 
+ReadyQueue::Lines& ReadyQueue::lines() {
+    if (!lines_) lines_ = std::make_unique<Lines>();
+    return *lines_;
+}
+
 ReadyQueue::Flow& ReadyQueue::flow_of(const Loan& loan) {
     const storage::QueueId id = loan.terms().delivery.queue;
-    if (const auto found = flows_.find(id); found != flows_.end()) return *found->second.flow;
+    Lines& all = lines();
+    if (const auto found = all.flows.find(id); found != all.flows.end()) return *found->second.flow;
     const storage::QueueInfo& info = *loan.terms().queue;
-    Tenants& side = sides_[static_cast<size_t>(info.klass)];
-    auto& tenant = side.of(info.tenant, weight_of_ ? weight_of_(info.tenant) : 1);
+    Tenants& side = all.sides[static_cast<size_t>(info.klass)];
+    const WeightOf& weight_of = tenancy_->weight_of;
+    auto& tenant = side.of(info.tenant, weight_of ? weight_of(info.tenant) : 1);
     look_at_limit(tenant, info.klass);
     auto& campaign = tenant.member.campaigns.of(info.campaign, 1);
     std::list<Flow>& flows = campaign.member.flows;
     flows.push_back({id, {}});
     ++tenant.member.flows;
-    flows_.emplace(id, Place{&side, &tenant, &campaign, std::prev(flows.end())});
+    all.flows.emplace(id, Place{&side, &tenant, &campaign, std::prev(flows.end())});
     return flows.back();
 }
 
 void ReadyQueue::look_at_limit(Tenants::Entry& tenant, storage::Class klass) {
-    const bool limited = is_limited_ && is_limited_(tenant.name);
+    const IsLimited& is_limited = tenancy_->is_limited;
+    const bool limited = is_limited && is_limited(tenant.name);
     if (limited == tenant.member.limited) return;
     const Counted counted(*this, klass, tenant);
     tenant.member.limited = limited;
 }
 
 std::vector<std::string> ReadyQueue::look_at_limits() {
+    if (!lines_) return {};
     std::set<std::string> held;
-    for (const auto& [id, place] : flows_) {
-        const bool first = place.side == &sides_[transactional];
+    for (const auto& [id, place] : lines_->flows) {
+        const bool first = place.side == &lines_->sides[transactional];
         Tenants::Entry& tenant = *place.tenant;
         look_at_limit(tenant, static_cast<storage::Class>(first ? transactional : bulk));
         if (tenant.member.loans > tenant.member.may_go()) held.insert(tenant.name);
@@ -54,7 +63,7 @@ ReadyQueue::Counted::Counted(ReadyQueue& queue, storage::Class klass, Tenants::E
 
 ReadyQueue::Counted::~Counted() {
     if (tenant_.admitted > tenant_.loans) {
-        queue_.unused_[name_] += tenant_.admitted - tenant_.loans;
+        queue_.lines_->unused[name_] += tenant_.admitted - tenant_.loans;
         tenant_.admitted = tenant_.loans;
     }
     queue_.sizes_[side_] += tenant_.may_go();
@@ -63,7 +72,7 @@ ReadyQueue::Counted::~Counted() {
 
 std::deque<Loan>& ReadyQueue::loans_for(const Loan& loan) {
     Flow& flow = flow_of(loan);
-    Tenants::Entry& tenant = *flows_.at(flow.id).tenant;
+    Tenants::Entry& tenant = *lines_->flows.at(flow.id).tenant;
     const Counted counted(*this, loan.terms().queue->klass, tenant);
     ++tenant.member.loans;
     return flow.loans;
@@ -80,28 +89,31 @@ void ReadyQueue::push_front(Loan loan) {
 }
 
 bool ReadyQueue::has(const std::function<bool(const storage::QueueInfo&)>& judge) const {
-    return std::ranges::any_of(flows_, [&](const auto& entry) {
-        return judge(*entry.second.flow->loans.front().terms().queue);
-    });
+    return lines_ && std::ranges::any_of(lines_->flows, [&](const auto& entry) {
+               return judge(*entry.second.flow->loans.front().terms().queue);
+           });
 }
 
 size_t ReadyQueue::held(const std::string& tenant) {
     size_t sum = 0;
-    for (Tenants& side : sides_)
+    if (!lines_) return sum;
+    for (Tenants& side : lines_->sides)
         if (const auto* of = side.find(tenant)) sum += of->member.loans - of->member.may_go();
     return sum;
 }
 
 size_t ReadyQueue::admitted(const std::string& tenant) {
     size_t sum = 0;
-    for (Tenants& side : sides_)
+    if (!lines_) return sum;
+    for (Tenants& side : lines_->sides)
         if (const auto* of = side.find(tenant)) sum += of->member.admitted;
     return sum;
 }
 
 void ReadyQueue::admit(const std::string& tenant) {
+    if (!lines_) return;
     for (const size_t side : {transactional, bulk}) {
-        auto* of = sides_[side].find(tenant);
+        auto* of = lines_->sides[side].find(tenant);
         if (!of || of->member.loans == of->member.may_go()) continue;
         const Counted counted(*this, static_cast<storage::Class>(side), *of);
         ++of->member.admitted;
@@ -121,7 +133,7 @@ Loan ReadyQueue::take(const Place& place, Rides rides) {
     }
     std::list<Flow>& flows = place.campaign->member.flows;
     if (flow.loans.empty()) {
-        flows_.erase(flow.id);
+        lines_->flows.erase(flow.id);
         flows.erase(place.flow);
         --place.tenant->member.flows;
     }
@@ -142,19 +154,22 @@ std::optional<Loan> ReadyQueue::pop_from(Tenants& side) {
 }
 
 std::optional<Loan> ReadyQueue::pop() {
+    if (!lines_) return std::nullopt;
+    unsigned& run = lines_->transactional_run;
     const bool both = sizes_[transactional] > 0 && sizes_[bulk] > 0;
-    const bool bulk_is_owed = both && transactional_run_ >= transactional_run_max;
+    const bool bulk_is_owed = both && run >= transactional_run_max;
     const bool take_bulk = sizes_[transactional] == 0 || bulk_is_owed;
     if (take_bulk)
-        transactional_run_ -= std::min(transactional_run_, transactional_per_bulk);
+        run -= std::min(run, transactional_per_bulk);
     else if (both)
-        ++transactional_run_;
-    return pop_from(sides_[take_bulk ? bulk : transactional]);
+        ++run;
+    return pop_from(lines_->sides[take_bulk ? bulk : transactional]);
 }
 
 std::optional<Loan> ReadyQueue::pop_same_job(const Loan& first) {
-    const auto found = flows_.find(first.terms().delivery.queue);
-    if (found == flows_.end()) return std::nullopt;
+    if (!lines_) return std::nullopt;
+    const auto found = lines_->flows.find(first.terms().delivery.queue);
+    if (found == lines_->flows.end()) return std::nullopt;
     const Place place = found->second;
     if (place.flow->loans.front().terms().delivery.id.job != first.terms().delivery.id.job)
         return std::nullopt;
@@ -165,7 +180,9 @@ std::optional<Loan> ReadyQueue::pop_same_job(const Loan& first) {
 
 std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& judge) {
     std::vector<Loan> taken;
-    for (auto next = flows_.begin(); next != flows_.end();) {
+    if (!lines_) return taken;
+    auto& flows = lines_->flows;
+    for (auto next = flows.begin(); next != flows.end();) {
         const auto at = next++;
         const Place place = at->second;
         std::deque<Loan>& loans = place.flow->loans;
@@ -181,7 +198,7 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
         }
         loans = std::move(kept);
         if (!loans.empty()) continue;
-        flows_.erase(at);
+        flows.erase(at);
         place.campaign->member.flows.erase(place.flow);
         --place.tenant->member.flows;
     }
@@ -189,19 +206,19 @@ std::vector<Loan> ReadyQueue::take_if(const std::function<bool(const Loan&)>& ju
 }
 
 void ReadyQueue::forget_turns() {
-    CHECK(flows_.empty(), "turns are forgotten while somebody waits for one");
-    sides_ = {};
-    flows_.rehash(0);
+    CHECK(!lines_ || lines_->flows.empty(), "turns are forgotten while somebody waits for one");
+    if (lines_ && lines_->unused.empty()) lines_.reset();
 }
 
 std::deque<Loan> ReadyQueue::take_all() {
-    for (const auto& [id, place] : flows_) {
+    if (!lines_) return {};
+    for (const auto& [id, place] : lines_->flows) {
         Tenant& tenant = place.tenant->member;
         if (!tenant.limited || tenant.admitted == 0) continue;
-        const bool first = place.side == &sides_[transactional];
+        const bool first = place.side == &lines_->sides[transactional];
         const Counted counted(*this, static_cast<storage::Class>(first ? transactional : bulk),
                               *place.tenant);
-        unused_[place.tenant->name] += std::exchange(tenant.admitted, 0);
+        lines_->unused[place.tenant->name] += std::exchange(tenant.admitted, 0);
     }
     std::deque<Loan> all;
     while (auto loan = pop()) all.push_back(std::move(*loan));

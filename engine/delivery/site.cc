@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/delivery/connection_tap.h"
 #include "engine/delivery/counted.h"
 #include "engine/delivery/elapsed.h"
 #include "engine/delivery/orders.h"
@@ -38,18 +39,14 @@ StageMetrics::StageMetrics(metrics::Registry& metrics)
       window_depth(metrics.histogram(catalog::window_depth)),
       transactions(by_depth(metrics)) {}
 
-Site::Site(const SiteParts& parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
-           std::shared_ptr<SiteBudget> budget)
+Site::Site(const SiteParts& parts, SitePolicy policy, std::shared_ptr<const TlsDemand> demand,
+           const Pool& pool, std::shared_ptr<SiteBudget> budget)
     : parts_(parts),
       policy_(std::move(policy)),
       pool_(pool.name),
       budget_(std::move(budget)),
       demand_(std::move(demand)),
-      ready_([&settings = parts_.settings](
-                 const std::string& tenant) { return settings->weight_of(tenant); },
-             [&shares = parts_.shares](const std::string& tenant) {
-                 return shares.limits_messages_of(tenant);
-             }),
+      ready_(parts_.tenancy),
       work_(parts_.reactor),
       timer_(parts_.reactor),
       busy_gauge_(parts_.metrics.gauge(catalog::connections, {policy_.provider, "busy"})),
@@ -178,13 +175,15 @@ Task<> Site::fill_later(Instant at) {
     fill();
 }
 
+/// Its frame lives as long as the connection: what the opening needs (1.2 KiB) is in another one.
 Task<> Site::connection(std::shared_ptr<const Route> route, Way* way) {
     {
         const Counted live(live_);
         const Counted of_path(way->path->live);
         way->path->last_connection = parts_.reactor.now();
         way->claims.connect(parts_.reactor.now());
-        co_await run_connection(std::move(route), way);
+        const std::unique_ptr<Connection> opened = co_await open_connection(std::move(route), way);
+        if (opened) co_await serve(*opened);
     }
     way->claims.disconnected();
     budget_->freed(*this);
@@ -228,7 +227,7 @@ void Site::settle(std::vector<Loan> loans, Outcome outcome, Connection& connecti
                      .site = policy_.site,
                      .provider = policy_.provider,
                      .source = connection.way->path->from->name,
-                     .tls = connection.tls,
+                     .tls = connection.tls ? *connection.tls : std::string(),
                      .session = connection.tls_session,
                      .started = parts_.reactor.wall() - took,
                      .smtp_ms = static_cast<uint64_t>(took.count()),

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,6 +37,7 @@ class TraceDesk;
 class Worker;
 struct Mail;
 struct Outcome;
+struct SmtpTimeouts;
 struct TracedConnection;
 
 /// What all connections of a shard need for TLS.
@@ -73,6 +73,7 @@ struct SiteParts {
     TlsParts tls;
     storage::InDoubtJournal& in_doubt;
     TraceDesk& traces;
+    std::shared_ptr<const ReadyQueue::Tenancy> tenancy;
 };
 
 class Site final : Guest {
@@ -89,8 +90,8 @@ class Site final : Guest {
     static constexpr size_t without_tls_max = 64;  // hosts whose TLS has failed lately
 
     /// `budget`: shared with the Sites of the same hosts whose mail has another demand or pool.
-    Site(const SiteParts& parts, SitePolicy policy, TlsDemand demand, const Pool& pool,
-         std::shared_ptr<SiteBudget> budget);
+    Site(const SiteParts& parts, SitePolicy policy, std::shared_ptr<const TlsDemand> demand,
+         const Pool& pool, std::shared_ptr<SiteBudget> budget);
     ~Site() override;
 
     /// `domain`: one of those whose mail it is.
@@ -153,7 +154,7 @@ class Site final : Guest {
         Path* path;
         Limits limits;  // the site's, tightened by the source's
         Claims claims;
-        size_t connecting = 0;
+        uint32_t connecting = 0;
         uint32_t failures_in_a_row = 0;  // of opening a connection
         Instant hold_until = Instant{};  // no new connection before
         std::string why;                 // of the hold, for people
@@ -162,12 +163,14 @@ class Site final : Guest {
     struct Connection {
         Way* way = nullptr;
         bool one_too_many = false;  // the host said so: it ends after what it has in hand
-        std::string mx, ip, tls;
+        std::string mx, ip;
+        std::unique_ptr<const std::string> tls;  // in words; null: in the clear
         ObservedTls tls_session;
         std::unique_ptr<ConnectionTap> tap;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<Session> session;
     };
+    using TlsFailed = std::pair<std::string, Instant>;  // a host, and until when
     class Feed;
     using Opened = std::expected<std::unique_ptr<Connection>, Attempt>;
 
@@ -182,7 +185,6 @@ class Site final : Guest {
     Way* way_for_connection(Instant now);
     void fill_when_possible(Instant now);
     Task<> connection(std::shared_ptr<const Route> route, Way* way);
-    Task<> run_connection(std::shared_ptr<const Route> route, Way* way);
     Task<std::unique_ptr<Connection>> open_connection(std::shared_ptr<const Route> route, Way* way);
     Task<Opened> open(std::shared_ptr<const Route> route, Way* way);
     Task<std::expected<TlsDemand, Verdict>> demand_at(std::shared_ptr<const Route> route,
@@ -190,6 +192,7 @@ class Site final : Guest {
     Task<Opened> open_at(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
     Task<Opened> open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way);
     ObservedTls session_of(const TlsDemand& demand) const;
+    std::shared_ptr<const SmtpTimeouts> timeouts_in_force() const;
     TracedConnection described(const Connection& connection) const;
     void count_handshake(const Connection& connection, const std::expected<void, Verdict>& done);
     Task<> serve(Connection& connection);
@@ -230,21 +233,20 @@ class Site final : Guest {
     SitePolicy policy_;
     std::string pool_;
     std::shared_ptr<SiteBudget> budget_;
-    std::vector<Way> ways_;  // one per source of the pool; never changes its size
-    TlsDemand demand_;       // of all mail that waits here
-    std::unordered_map<std::string, Instant> without_tls_;  // hosts whose TLS failed: until then
-    std::shared_ptr<const Route> route_;                    // as the last lending had it
-    std::string domain_;                                    // likewise
+    std::vector<Way> ways_;                    // one per source of the pool; never changes its size
+    std::shared_ptr<const TlsDemand> demand_;  // of all mail that waits here
+    std::vector<TlsFailed> without_tls_;       // for a while
+    std::shared_ptr<const Route> route_;       // as the last lending had it
+    std::string domain_;                       // likewise
     ReadyQueue ready_;
     std::map<std::string, Signal*, std::less<>> gates_;  // by tenant: its mail is being admitted
     Dials dials_;
-    std::list<Stream*> greeting_, open_streams_;  // before the first mail may go, and from then on
-    size_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths
-    size_t connecting_ = 0, busy_ = 0, idle_ = 0;  // of these
-    uint64_t begun_ = 0;                           // messages
-    size_t sending_ = 0;                           // deliveries in transactions
-    Instant fill_at_ = Instant::max();             // when fill() will be called; max: it waits for
-                                                   // nothing
+    std::vector<Stream*> greeting_, open_streams_;  // before the first mail may go, and then
+    uint32_t live_ = 0;  // connections, from the dial to the close; limits are about those of paths
+    uint32_t connecting_ = 0, busy_ = 0, idle_ = 0;  // of these
+    uint64_t begun_ = 0;                             // messages
+    size_t sending_ = 0;                             // deliveries in transactions
+    Instant fill_at_ = Instant::max();  // when fill() will be called; max: it waits for nothing
     bool draining_ = false;
     Signal work_;
     Signal timer_;

@@ -22,7 +22,7 @@ Path& SiteBudget::path(SourceId source, Instant now) {
     for (const auto& known : paths_)
         if (known->source == source) return *known;
     auto from = source_in_force(settings_, source);
-    const PathNotes notes = known_ ? known_(*from) : PathNotes{};
+    const PathNotes notes = known_ ? known_(*from, site_) : PathNotes{};
     auto made = std::make_unique<Path>(source, std::move(from), notes, now);
     // It begins level with the others, or all would go over the newcomer until it is.
     for (const auto& other : paths_) made->served = std::max(made->served, other->served);
@@ -39,7 +39,7 @@ void SiteBudget::tell(Path& path, PathWord word) {
     word.source = path.from->name;
     word.taken = std::exchange(path.taken_untold, 0);
     word.open = path.open;
-    hears_(std::move(word));
+    hears_(site_, std::move(word));
 }
 
 void SiteBudget::use_settings() {
@@ -58,7 +58,7 @@ void SiteBudget::use_settings() {
 
 bool SiteBudget::remembers(Instant now) const {
     return std::ranges::any_of(paths_, [&](const auto& path) {
-        return path->rests(now) || path->automation.remembers(now);
+        return path->rests(now) || (path->automation && path->automation->remembers(now));
     });
 }
 

@@ -19,10 +19,10 @@ class Site;
 class SiteBudget {
   public:
     /// What was learned of a path before this budget was made.
-    using Known = std::function<PathNotes(const SourceSettings&)>;
+    using Known = std::function<PathNotes(const SourceSettings&, const std::string& site)>;
 
     /// Told what is heard on a path, at once.
-    using Hears = std::function<void(PathWord)>;
+    using Hears = std::function<void(const std::string& site, PathWord)>;
 
     /// `known`: null where another shard owns the site.
     SiteBudget(const SettingsInForce& settings, std::string site, Known known, Hears hears)

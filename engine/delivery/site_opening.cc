@@ -83,7 +83,7 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route, Way* way) {
         auto demand = co_await demand_at(route, host);
         if (!demand) {
             hopeless = false;
-            ObservedTls session = session_of(demand_);
+            ObservedTls session = session_of(*demand_);
             if (demand.error().failure == Failure::policy_unknown)
                 session.dane = ObservedTls::Dane::unknown;
             last = std::unexpected(Attempt{.verdict = std::move(demand.error()),
@@ -124,7 +124,7 @@ Task<Site::Opened> Site::open(std::shared_ptr<const Route> route, Way* way) {
 /// more, on a new connection, and for a while at once.
 Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
     const bool may_go_plain = demand.least == TlsLevel::plain && !host.tls_first;
-    if (const auto failed = without_tls_.find(host.name);
+    if (const auto failed = std::ranges::find(without_tls_, host.name, &TlsFailed::first);
         may_go_plain && failed != without_tls_.end() && parts_.reactor.now() < failed->second) {
         demand.use = TlsDemand::Use::never;
         Opened plain =
@@ -139,7 +139,8 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
         "site.without_tls",
         {{"site", policy_.site}, {"mx", host.name}, {"why", opened.error().verdict.reply.text}});
     if (without_tls_.size() >= without_tls_max) without_tls_.clear();
-    without_tls_[host.name] = parts_.reactor.now() + without_tls_for;
+    std::erase_if(without_tls_, [&](const TlsFailed& one) { return one.first == host.name; });
+    without_tls_.emplace_back(host.name, parts_.reactor.now() + without_tls_for);
     demand.use = TlsDemand::Use::never;
     opened = co_await open_once(std::move(endpoint), std::move(host), std::move(demand), way);
     if (opened) (*opened)->tls_session.failure = TlsFailure::handshake;
@@ -151,9 +152,9 @@ Task<Site::Opened> Site::open_at(Endpoint endpoint, MxHost host, TlsDemand deman
 Task<std::expected<TlsDemand, Verdict>> Site::demand_at(std::shared_ptr<const Route> route,
                                                         MxHost host) {
     Verdict refused{.kind = Verdict::Kind::deferred, .stage = Stage::tls};
-    TlsDemand demand = demand_;
+    TlsDemand demand = *demand_;
     if (!demand.waives_dns) {
-        auto whole = co_await demand_for(parts_.resolver, demand_, std::move(route), host);
+        auto whole = co_await demand_for(parts_.resolver, *demand_, std::move(route), host);
         if (!whole) {
             refused.failure = Failure::policy_unknown;
             refused.reply = {whole.error().code, whole.error().enhanced, whole.error().reason};
@@ -171,7 +172,7 @@ Task<std::expected<TlsDemand, Verdict>> Site::demand_at(std::shared_ptr<const Ro
 /// operator has turned TLS off, or the mail waives them.
 ObservedTls Site::session_of(const TlsDemand& demand) const {
     using Dane = ObservedTls::Dane;
-    if (demand_.use == TlsDemand::Use::never || demand_.waives_dns) return {};
+    if (demand_->use == TlsDemand::Use::never || demand_->waives_dns) return {};
     ObservedTls session{.number = parts_.reactor.random()() | 1};
     if (demand.tlsa_unusable) session.dane = Dane::unusable;
     if (demand.least == TlsLevel::dane) session.dane = Dane::usable;
@@ -198,8 +199,14 @@ TracedConnection Site::described(const Connection& connection) const {
             .ip = connection.ip};
 }
 
+/// A part of the snapshot, which lives as long as it: a session's copy would be 64 octets.
+std::shared_ptr<const SmtpTimeouts> Site::timeouts_in_force() const {
+    const std::shared_ptr<const Settings> snapshot = parts_.settings.snapshot();
+    return {snapshot, &snapshot->timeouts};
+}
+
 Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand demand, Way* way) {
-    const SmtpTimeouts timeouts = parts_.settings->timeouts;
+    const auto timeouts = timeouts_in_force();
     Attempt attempt;
     attempt.mx = endpoint.host;
     attempt.ip = endpoint.address.ip();
@@ -217,7 +224,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
     if (tap.listens()) tap.note("connecting to " + endpoint.address.to_string());
     const std::optional<EgressProxy> proxy = from.proxy;
     const std::optional<SocketAddress> local = from.address;
-    const Instant connect_by = start + timeouts.connect;
+    const Instant connect_by = start + timeouts->connect;
     auto stream = proxy ? co_await dial_through(parts_.reactor, *proxy, endpoint.address, local,
                                                 connect_by, &dials_)
                         : co_await dial(parts_.reactor, endpoint.address, local ? &*local : nullptr,
@@ -247,7 +254,7 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                                .window = limits.window,
                                .messages_max = limits.messages_per_connection},
                               parts_.hosts.of(endpoint.host, endpoint.address.port()));
-    const auto listed = greeting_.insert(greeting_.end(), connection->stream.get());
+    Stream* const listed = greeting_.emplace_back(connection->stream.get());
     using Line = Introduction::Line;
     const bool unheard = endpoint.address.is_loopback() || limits.tls == TlsPolicy::none;
     auto introduced = co_await engine::introduce(
@@ -261,17 +268,18 @@ Task<Site::Opened> Site::open_once(Endpoint endpoint, MxHost host, TlsDemand dem
                  .demand = std::move(demand)},
          .credentials = policy_.credentials,
          .line = unheard ? Line::closed : Line::open});
-    greeting_.erase(listed);
+    std::erase(greeting_, listed);
     parts_.stages.greet.observe(seconds(parts_.reactor.now() - connected));
     count_handshake(*connection, introduced);
     const TlsResult& has = connection->session->tls();
-    connection->tls = to_string(has);
+    if (has.level > TlsLevel::plain)
+        connection->tls = std::make_unique<const std::string>(to_string(has));
     connection->tls_session.level = has.level;
     connection->tls_session.failure = has.failure;
     if (!introduced) {
         connection->stream->close();
         attempt.verdict = std::move(introduced.error());
-        attempt.tls = connection->tls;
+        if (connection->tls) attempt.tls = *connection->tls;
         if (attempt.verdict.stage == Stage::tls) attempt.session = connection->tls_session;
         attempt.smtp_ms = milliseconds_between(start, parts_.reactor.now());
         co_return std::unexpected(std::move(attempt));

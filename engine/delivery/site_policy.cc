@@ -106,8 +106,12 @@ std::string suffix_of(const Settings& settings, const Route& route) {
     return provider ? std::string(fit(*provider, route)) : std::string();
 }
 
+TlsDemand SitePolicy::tls() const {
+    return demand_of(limits.tls);
+}
+
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route) {
-    SitePolicy policy{route.site, "default", settings.limits, {}, nullptr};
+    SitePolicy policy{route.site, "default", settings.limits, nullptr};
     if (const Provider* provider = provider_of(settings, route)) {
         policy.provider = provider->name;
         provider->limits.lie_on(policy.limits);
@@ -117,7 +121,6 @@ SitePolicy policy_for(const Settings& settings, const std::string& domain, const
         own->limits.lie_on(policy.limits);
         policy.credentials = own->credentials;
     }
-    policy.tls = demand_of(policy.limits.tls);
     return policy;
 }
 
@@ -132,7 +135,7 @@ const DomainSettings* settings_for(const Settings& settings, const std::string& 
 TlsDemand demand_of(const TlsDemand& by_policy, const SitePolicy& site,
                     storage::TlsRequest request) {
     if (request == storage::TlsRequest::by_policy) return by_policy;
-    TlsDemand demand = request == storage::TlsRequest::optional ? site.tls : by_policy;
+    TlsDemand demand = request == storage::TlsRequest::optional ? site.tls() : by_policy;
     if (request == storage::TlsRequest::optional) {
         demand.waives_dns = true;
         return demand;

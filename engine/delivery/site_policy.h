@@ -15,8 +15,10 @@ struct SitePolicy {
     std::string site;  // the route's site; "domain:<name>" where the domain has settings of its own
     std::string provider;  // "default" when none matches; a metrics label
     Limits limits;
-    TlsDemand tls;  // the operator's, before the domain's and the host's own policies
     std::shared_ptr<const Credentials> credentials;  // to log in with; or null
+
+    /// The operator's demand, before the domain's and the host's own policies.
+    TlsDemand tls() const;
 };
 
 SitePolicy policy_for(const Settings& settings, const std::string& domain, const Route& route);

@@ -35,7 +35,7 @@ std::optional<SitePolicy> Site::policy_now() const {
     if (!route_ || !has_pool_as_it_is()) return std::nullopt;
     SitePolicy now = policy_for(*parts_.settings, domain_, *route_);
     const bool same = now.site == policy_.site && now.provider == policy_.provider &&
-                      now.tls == policy_.tls &&
+                      now.limits.tls == policy_.limits.tls &&
                       same_log_in(now.credentials.get(), policy_.credentials.get());
     return same ? std::optional(std::move(now)) : std::nullopt;
 }

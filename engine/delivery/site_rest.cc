@@ -27,7 +27,7 @@ std::string why_it_rests(const Path& path, const Reactor& reactor) {
     if (!path.rests(now)) return fmt::format("source {} is suspended", path.from->name);
     const WallTime until =
         reactor.wall() + std::chrono::ceil<std::chrono::milliseconds>(path.rest_until - now);
-    return fmt::format("{} until {:%Y-%m-%dT%H:%M:%SZ}", path.rest_reason,
+    return fmt::format("{} until {:%Y-%m-%dT%H:%M:%SZ}", path.last_rest->reason,
                        std::chrono::time_point_cast<std::chrono::seconds>(until));
 }
 
@@ -68,7 +68,8 @@ void Site::automate(const Verdict& verdict, const std::string& mx, Path& path) {
             budget_->tell(path, {.of = PathWord::Of::rule, .verdict = verdict, .mx = mx});
         return;
     }
-    const AutomationRule* rule = path.automation.heard(rules, policy_.provider, klass, reply, now);
+    if (!path.automation) path.automation = std::make_unique<Automation>();
+    const AutomationRule* rule = path.automation->heard(rules, policy_.provider, klass, reply, now);
     if (!rule || path.rests(now)) return;
     const Instant until = now + rule->duration;
     const std::string reason = fmt::format("rule {} after: {}", rule->name, reply.substr(0, 200));

@@ -49,20 +49,6 @@ Task<std::unique_ptr<Site::Connection>> Site::open_connection(std::shared_ptr<co
     co_return std::move(*opened);
 }
 
-/// Its frame lives as long as the connection: what the opening needs (1.2 KiB) is in another one.
-Task<> Site::run_connection(std::shared_ptr<const Route> route, Way* way) {
-    const std::unique_ptr<Connection> opened = co_await open_connection(std::move(route), way);
-    if (!opened) co_return;
-    Connection& connection = *opened;
-    Path& path = *way->path;
-    const Counted open(path.open);
-    path.tempo.connected(path.open, parts_.reactor.now());
-    const auto listed = open_streams_.insert(open_streams_.end(), connection.stream.get());
-    co_await serve(connection);
-    open_streams_.erase(listed);
-    connection.stream->close();
-}
-
 /// What one connection sends. It pulls loans when the session can write them, has their mail
 /// written, and settles them when their outcome is known.
 class Site::Feed final : public MailSource {
@@ -276,10 +262,18 @@ Task<> Site::Feed::finish() {
 }
 
 Task<> Site::serve(Connection& connection) {
-    Feed feed(*this, connection);
-    co_await connection.session->run(&feed);
-    co_await feed.finish();
-    co_await connection.session->quit();
+    Path& path = *connection.way->path;
+    const Counted open(path.open);
+    path.tempo.connected(path.open, parts_.reactor.now());
+    Stream* const listed = open_streams_.emplace_back(connection.stream.get());
+    {
+        Feed feed(*this, connection);
+        co_await connection.session->run(&feed);
+        co_await feed.finish();
+        co_await connection.session->quit();
+    }
+    std::erase(open_streams_, listed);
+    connection.stream->close();
 }
 
 /// Waits for a loan. False: none came in time, we stop, the connection's place is needed for mail

@@ -50,7 +50,8 @@ void Tempo::Meter::turn_to(int64_t index) {
 void Tempo::Meter::add(Instant now, uint32_t messages) {
     const int64_t index = now.time_since_epoch() / slot;
     turn_to(index);
-    counts_[index % slots] += messages;
+    uint16_t& count = counts_[index % slots];
+    count = static_cast<uint16_t>(std::min<uint32_t>(count + messages, UINT16_MAX));
 }
 
 double Tempo::Meter::per_second(Instant now, int64_t over) const {

@@ -73,7 +73,8 @@ class Tempo {
         static constexpr std::chrono::milliseconds slot{250};
 
         void turn_to(int64_t index);
-        std::array<uint32_t, slots> counts_{};
+        // No path takes 65,536 in a quarter of a second, and there are tens of thousands of them.
+        std::array<uint16_t, slots> counts_{};
         int64_t last_ = 0, first_ = -1;
     };
     void grow(Instant now);
@@ -85,10 +86,10 @@ class Tempo {
     Milliseconds hold_{};
     bool taken_since_cut_ = true;
     bool searching_ = false;  // the rate is a guess: it doubles each second until a complaint
+    bool refused_once_ = false;
     size_t connections_ = SIZE_MAX;
     Instant probe_at_ = Instant::max();
     Milliseconds probe_every_ = probe_first;
-    bool refused_once_ = false;
 };
 
 }  // namespace engine

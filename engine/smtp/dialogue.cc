@@ -30,7 +30,7 @@ std::string in_words(const Error& error, std::chrono::milliseconds waited, std::
 }  // namespace
 
 Dialogue::Dialogue(Stream& stream, Clock& clock)
-    : stream_(&stream), clock_(clock), replies_(std::make_unique<ReplyReader>(stream)) {}
+    : stream_(&stream), clock_(clock), replies_(stream) {}
 
 Task<> Dialogue::write(std::span<const std::string_view> chunks, std::chrono::milliseconds allowed,
                        Aloud aloud) {
@@ -69,7 +69,7 @@ Task<Result<Reply>> Dialogue::command(std::string line, std::string_view name,
 
 void Dialogue::go_over_to(Stream& stream) {
     stream_ = &stream;
-    replies_ = std::make_unique<ReplyReader>(stream);
+    replies_.emplace(stream);
 }
 
 }  // namespace engine

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -56,7 +55,7 @@ class Dialogue {
   private:
     Stream* stream_;
     Clock& clock_;
-    std::unique_ptr<ReplyReader> replies_;
+    std::optional<ReplyReader> replies_;  // of stream_
     DialogueTap* tap_ = nullptr;
     bool write_failed_ = false;
 };

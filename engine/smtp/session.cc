@@ -50,7 +50,8 @@ struct Session::State {
     enum class Phase : uint8_t { connected, ready, busy, ended };
 
     Clock& clock;
-    SmtpTimeouts timeouts;
+    std::shared_ptr<const SmtpTimeouts> kept_timeouts;
+    const SmtpTimeouts& timeouts;
     Dialogue dialogue;
     Capabilities capabilities;
     SessionPlan session_plan{.depth = Depth::envelope};
@@ -60,15 +61,21 @@ struct Session::State {
     std::string ehlo_name;
     TlsLine tls;
 
-    State(Stream& stream, Clock& c, SmtpTimeouts t)
-        : clock(c), timeouts(t), dialogue(stream, c), window(dialogue, capabilities, timeouts) {}
+    State(Stream& stream, Clock& c, std::shared_ptr<const SmtpTimeouts> t)
+        : clock(c),
+          kept_timeouts(std::move(t)),
+          timeouts(*kept_timeouts),
+          dialogue(stream, c),
+          window(dialogue, capabilities, timeouts) {}
 
     Task<std::expected<void, Verdict>> introduce();
     std::expected<void, Verdict> go_over_to(TlsStarted started);
 };
 
-Session::Session(Stream& stream, Clock& clock, SmtpTimeouts timeouts)
-    : state_(std::make_unique<State>(stream, clock, timeouts)) {}
+Session::Session(Stream& stream, Clock& clock, std::shared_ptr<const SmtpTimeouts> timeouts)
+    : state_(std::make_unique<State>(
+          stream, clock, timeouts ? std::move(timeouts) : std::make_shared<const SmtpTimeouts>())) {
+}
 Session::~Session() = default;
 
 Task<std::expected<void, Verdict>> Session::greet(std::string ehlo_name) {

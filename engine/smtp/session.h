@@ -27,7 +27,8 @@ struct TlsStart;
 class Session {
   public:
     /// The stream must outlive the session; the session alone reads and writes it.
-    Session(Stream& stream, Clock& clock, SmtpTimeouts timeouts);
+    /// `timeouts`: shared with others, who are many; null: those of the RFC.
+    Session(Stream& stream, Clock& clock, std::shared_ptr<const SmtpTimeouts> timeouts);
     ~Session();
 
     /// What this connection may do, and what is known of its host. Before greet(); without it every

@@ -419,7 +419,8 @@ void Window::judge(Flight& flight, Step step, const Result<Reply>& result, bool 
     else
         transaction.lost(step, result.error());
     if (transaction.broken()) usable_ = false;
-    if (transaction.host_leaves() && result && !goodbye_) goodbye_ = *result;
+    if (transaction.host_leaves() && result && !goodbye_)
+        goodbye_ = std::make_unique<const Reply>(*result);
     if (!result || transaction.lost_its_way()) reads_on_ = false;
 
     if (goodbye_) return;

@@ -112,7 +112,7 @@ class Window {
     bool counts_resets_ = false;     // Exim: an RSET too many ends the connection
     bool something_behind_ = false;  // behind the content whose reply is waited for
     bool behind_content_ = false;    // the next reply is to what stood behind a content
-    std::optional<Reply> goodbye_;   // the host said that it closes the connection
+    std::unique_ptr<const Reply> goodbye_;  // the host said that it closes the connection
 };
 
 }  // namespace engine

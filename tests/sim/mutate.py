@@ -103,8 +103,8 @@ MUTATIONS = {
         "if (done && !{on}) done = is_enough(session, demand);")],
     "forgets a connection that it closes": [(
         "engine/delivery/site_sending.cc",
-        "    open_streams_.erase(listed);\n    connection.stream->close();",
-        "    open_streams_.erase(listed);\n"
+        "    std::erase(open_streams_, listed);\n    connection.stream->close();",
+        "    std::erase(open_streams_, listed);\n"
         "    if (!{on}) connection.stream->close();\n"
         "    else (void)connection.stream.release();")],
     "sends on what is suspended": [(
