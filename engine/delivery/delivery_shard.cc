@@ -22,6 +22,7 @@ constexpr auto site_sweep = std::chrono::seconds(60);
 constexpr auto queue_sweep = std::chrono::seconds(60);
 constexpr auto forget_every = std::chrono::hours(1);
 constexpr auto limits_look = std::chrono::seconds(1);
+constexpr auto all_sites_look = std::chrono::seconds(10);
 constexpr auto keep_tempos_every = std::chrono::seconds(5);
 constexpr auto drain_look = std::chrono::milliseconds(20);
 constexpr auto cut_grace =
@@ -84,7 +85,8 @@ DeliveryShard::DeliveryShard(DeliveryParts parts)
                   .tenancy = tenancy()},
       returns_(parts_.post.count()),
       ticks_(parts_.reactor),
-      deal_(parts_.post.count()) {
+      deal_(parts_.post.count()),
+      limit_metrics_(parts_.metrics) {
     feed_.note(parts_.store.last_event());
 }
 
@@ -160,9 +162,11 @@ void DeliveryShard::take(Lending lending) {
     // A reload comes to one shard after the other: what was lent by other settings goes home to
     // find its way by these, or it would wait here for a way and a demand that are no more.
     if (draining_ || lending.settings != settings_.number()) return;  // they go home as they die
-    for (auto& [key, loans] : parted)
-        site_for(lending, key.first, *key.second)
-            .take(lending.route, lending.domain, std::move(loans));
+    for (auto& [key, loans] : parted) {
+        Site& site = site_for(lending, key.first, *key.second);
+        if (site.wakes()) awake_.push_back(&site);
+        site.take(lending.route, lending.domain, std::move(loans));
+    }
 }
 
 Site& DeliveryShard::site_for(const Lending& lending, storage::TlsRequest request,
@@ -280,11 +284,13 @@ Task<> DeliveryShard::sweep_sites() {
         co_await ticks_.wait_until(parts_.reactor.now() + site_look);
         if (draining_) break;
         send_home_stopped();
+        let_sleep();
         std::erase_if(retired_, [](const auto& site) { return site->idle(); });
         say_done();
         if (parts_.reactor.now() < next_sweep) continue;
         next_sweep = parts_.reactor.now() + site_sweep;
         const Instant now = parts_.reactor.now();
+        // What is idle has fallen asleep: awake_ knows none of them.
         std::erase_if(sites_, [&](const auto& entry) {
             return entry.second->idle() && !entry.second->budget()->remembers(now) &&
                    !spreads_.contains(entry.first.site);
@@ -293,7 +299,12 @@ Task<> DeliveryShard::sweep_sites() {
 }
 
 void DeliveryShard::send_home_stopped() {
-    for (auto& [name, site] : sites_) site->send_home_stopped();
+    for (Site* site : awake_) site->send_home_stopped();
+}
+
+/// With tens of thousands of idle connections a look at each site was most of what the engine did.
+void DeliveryShard::let_sleep() {
+    std::erase_if(awake_, [](Site* site) { return site->falls_asleep(); });
 }
 
 Task<> DeliveryShard::announce_all() {
@@ -303,19 +314,32 @@ Task<> DeliveryShard::announce_all() {
         co_await call(parts_.post, shard->parts_.post, [] {});
 }
 
-/// Once a second: what holds mail back is counted by its name, what was learned is kept.
+/// What holds mail back is counted by its name, what was learned is kept. Nothing but mail changes
+/// it, so that sites at rest are looked at now and then only.
+void DeliveryShard::look_at_limits() {
+    const Instant now = parts_.reactor.now();
+    const auto look = [&](const Site& site) {
+        if (helps_with(site.budget()->site())) return;  // its owner says it
+        limit_metrics_.observe(site, now);
+        tempos_.note(site.policy().site, *site.budget());
+    };
+    if (now >= look_at_all_) {
+        look_at_all_ = now + all_sites_look;
+        limit_metrics_.forget_those_at_rest();
+        for (const auto& [key, site] : sites_) look(*site);
+    } else {
+        for (const Site* site : awake_) look(*site);
+    }
+    limit_metrics_.publish();
+}
+
+/// Once a second.
 Task<> DeliveryShard::watch_limits() {
     Instant next_keep = parts_.reactor.now() + keep_tempos_every;
     while (!draining_) {
         co_await ticks_.wait_until(parts_.reactor.now() + limits_look);
         shares_.tick();
-        LimitMetrics in_force(parts_.metrics);
-        for (const auto& [key, site] : sites_) {
-            if (helps_with(key.site)) continue;  // its owner says it
-            in_force.observe(*site, parts_.reactor.now());
-            tempos_.note(site->policy().site, *site->budget());
-        }
-        in_force.publish();
+        look_at_limits();
         look_at_spreads();
         if (parts_.reactor.now() < next_keep && !draining_) continue;
         next_keep = parts_.reactor.now() + keep_tempos_every;

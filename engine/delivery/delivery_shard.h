@@ -18,6 +18,7 @@
 #include "engine/delivery/host_memory.h"
 #include "engine/delivery/host_notes.h"
 #include "engine/delivery/letter.h"
+#include "engine/delivery/limit_metrics.h"
 #include "engine/delivery/node.h"
 #include "engine/delivery/orders.h"
 #include "engine/delivery/shard_feed.h"
@@ -168,6 +169,8 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> sweep_sites();
     void send_home_stopped();
     Task<> watch_limits();
+    void look_at_limits();
+    void let_sleep();
     Task<> drop_empty_queues();
     Task<bool> drop_queues(const std::vector<storage::QueueId>* queues);
     Task<> keep_tls_reports();
@@ -209,6 +212,9 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     std::pair<std::string, SpreadRule> hottest_;  // of those that are not spread
     // Last: loans that die with them go to returns_.
     std::map<SiteKey, std::unique_ptr<Site>> sites_;
+    std::vector<Site*> awake_;  // of these, with mail now or a moment ago
+    Instant look_at_all_{};     // of them; until then at those that are awake
+    LimitMetrics limit_metrics_;
     std::vector<std::unique_ptr<Site>> retired_;  // of settings that are no more; they end
 };
 

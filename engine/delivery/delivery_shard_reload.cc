@@ -54,6 +54,7 @@ void DeliveryShard::use_at_sites(bool ways_changed) {
 /// It begins nothing more; its connections end after what they have in hand. Its budget lives on as
 /// long as they do, so that limits count them.
 void DeliveryShard::retire(std::unique_ptr<Site> site) {
+    std::erase(awake_, site.get());
     site->drain();
     if (!site->idle()) retired_.push_back(std::move(site));
 }

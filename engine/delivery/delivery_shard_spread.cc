@@ -144,10 +144,11 @@ void DeliveryShard::look_at_spreads() {
     tell_owners();
     say_done();
     if (parts_.post.count() == 1 || (settings_->spread_above <= 0 && spreads_.empty())) return;
+    const bool all_rest = awake_.empty() && spreads_.empty();  // nothing has begun
     uint64_t all = 0, most = 0;
     const std::string* hottest = nullptr;
     std::vector<std::pair<std::string, uint64_t>> spread;
-    for (auto at = sites_.begin(); at != sites_.end();) {
+    for (auto at = all_rest ? sites_.end() : sites_.begin(); at != sites_.end();) {
         const std::string& name = at->first.site;
         uint64_t begun = 0;
         for (; at != sites_.end() && at->first.site == name; ++at) {

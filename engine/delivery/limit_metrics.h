@@ -19,14 +19,17 @@ class LimitMetrics {
 
     /// Counts a second for what holds the site's mail back, if anything does.
     void observe(const Site& site, Instant now);
-    /// Of the sites that were observed: per provider and limit the largest value.
+    /// Per provider and limit the largest value, of the sites that were observed since the last
+    /// call and of those that were at rest then.
     void publish();
+    /// All of these will be observed anew.
+    void forget_those_at_rest() { at_rest_.clear(); }
 
   private:
-    void at_least(const std::string& provider, std::string_view limit, double value);
+    using InForce = std::map<std::pair<std::string, std::string_view>, double>;
 
     metrics::Registry& registry_;
-    std::map<std::pair<std::string, std::string_view>, double> in_force_;
+    InForce at_rest_, awake_;
 };
 
 }  // namespace engine

@@ -302,7 +302,7 @@ void Site::send_home_stopped() {
     const WallTime now = parts_.reactor.wall();
     ready_.take_if([&](const Loan& loan) { return stopped(loan, now); });
     give_back_admissions();
-    if (idle_ == live_ && ready_.empty() && ready_.held() == 0) ready_.forget_turns();
+    if (at_rest()) ready_.forget_turns();
 }
 
 void Site::drain() {

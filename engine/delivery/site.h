@@ -116,6 +116,11 @@ class Site final : Guest {
     void cut();
 
     bool idle() const { return ready_.empty() && ready_.held() == 0 && scope_.running() == 0; }
+    /// No mail waits, and no connection is busy.
+    bool at_rest() const { return ready_.empty() && ready_.held() == 0 && idle_ == live_; }
+    // Who is awake is looked at each second: mail wakes it.
+    bool wakes() { return !std::exchange(awake_, true); }  // true: it was asleep
+    bool falls_asleep() { return at_rest() && std::exchange(awake_, false); }
     struct Status {
         uint64_t ready = 0, sending = 0, busy = 0, idle = 0;
     };
@@ -248,6 +253,7 @@ class Site final : Guest {
     size_t sending_ = 0;                             // deliveries in transactions
     Instant fill_at_ = Instant::max();  // when fill() will be called; max: it waits for nothing
     bool draining_ = false;
+    bool awake_ = false;
     Signal work_;
     Signal timer_;
     Scope scope_;
