@@ -64,7 +64,7 @@ class Site::Feed final : public MailSource {
     void prepare() override {
         if (!draft_ && may_pull() && may_draft() && slot_is_free() && !gives_way()) begin_draft();
     }
-    bool making() const override { return draft_ && !draft_->mail; }
+    bool making() const override { return draft_ && !draft_->mail && !hurries(); }
     Task<> made() override;
     Task<bool> wait() override;
     void content_leaves(size_t place, const Transaction& transaction) override;
@@ -79,6 +79,7 @@ class Site::Feed final : public MailSource {
     };
     bool may_pull() const;
     bool may_draft() const { return !under_way_.empty() || !site_.parts_.letters.crowded(); }
+    bool hurries() const;
     bool gives_way();
     bool slot_is_free() const;
     bool hold_slot();
@@ -106,6 +107,12 @@ class Site::Feed final : public MailSource {
 bool Site::Feed::may_pull() const {
     const size_t left_to_others = under_way_.empty() ? 0 : site_.idle_;
     return !site_.draining_ && !leaves_ && site_.ready_.size() > left_to_others;
+}
+
+/// Whether what is sent now must not wait for company.
+bool Site::Feed::hurries() const {
+    return !under_way_.empty() &&
+           under_way_.front().front().terms().queue->klass == storage::Class::transactional;
 }
 
 /// Whether this connection ends here, because mail of another demand has none.

@@ -23,8 +23,8 @@ class MailSource {
     virtual bool ready() const = 0;
     /// take() will be asked soon: what takes time to make may be begun.
     virtual void prepare() = 0;
-    /// Whether the mail that take() would give next is being made: then it may be worth waiting for
-    /// with a content, to go behind it.
+    /// Whether the mail that take() would give next is being made, and the content that is sent now
+    /// may wait for it, so that it goes behind it.
     virtual bool making() const { return false; }
     /// Waits until it is made, or no longer than pays.
     virtual Task<> made() { co_return; }
