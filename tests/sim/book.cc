@@ -87,8 +87,17 @@ size_t Book::add_job(JobBook job) {
 void Book::named(size_t job, storage::JobId id) {
     jobs_[job].id = id;
     jobs_[job].named_at = world_.now();
-    if (!by_id_.emplace(static_cast<uint64_t>(id), job).second)
+    const auto [at, is_new] = by_id_.emplace(static_cast<uint64_t>(id), job);
+    if (is_new) return;
+    // A crash took the one before it: nothing of it was stored and nobody was told so, at most that
+    // it was refused. Where the clock was set backwards its id may come again (seed 77100245).
+    const JobBook& before = jobs_[at->second];
+    const bool left_traces = std::ranges::any_of(before.items, [](const Item& item) {
+        return item.acknowledged || item.state != Item::State::unknown;
+    });
+    if (before.named_at >= booted_at_ || left_traces)
         world_.fail("job ids are unique", fmt::format("job {} has an id twice given", job));
+    at->second = job;
 }
 
 void Book::offered(size_t job, uint32_t first, uint32_t count) {
