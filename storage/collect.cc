@@ -84,7 +84,8 @@ void Store::State::hold_compactions() {
 /// was dropped, the rows of large ones (40 octets each) are compacted, on a thread of its own:
 /// commits wait for whoever calls collect().
 void Store::State::reclaim_blobs(WallTime now) {
-    if (std::chrono::abs(now - reclaimed_at) < reclaim_every) return;
+    // What a snapshot still shows no compaction drops.
+    if (snapshot_held || std::chrono::abs(now - reclaimed_at) < reclaim_every) return;
     reclaimed_at = now;
     uint64_t blob_bytes = 0;
     db->GetIntProperty(family(Family::content), rocksdb::DB::Properties::kLiveBlobFileSize,

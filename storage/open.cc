@@ -346,6 +346,7 @@ void Store::State::start_counting_rows() {
     // Before the first commit: what the snapshot holds and what commits change after it are all
     // there is.
     const rocksdb::Snapshot* snapshot = db->GetSnapshot();
+    snapshot_held = true;
     row_counter =
         std::jthread([this, snapshot](const std::stop_token& stop) { count_rows(stop, snapshot); });
 }
@@ -365,6 +366,7 @@ void Store::State::count_rows(const std::stop_token& stop, const rocksdb::Snapsh
         rows_exact = rows.status().ok() && !stop.stop_requested();
     }
     db->ReleaseSnapshot(snapshot);
+    snapshot_held = false;
 }
 
 }  // namespace storage

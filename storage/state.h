@@ -8,8 +8,8 @@
 #include <array>
 #include <atomic>
 #include <mutex>
-#include <set>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <thread>
 
@@ -140,8 +140,9 @@ struct Store::State {
     std::atomic<uint64_t> contents_dropped{
         1};  // since then; what an earlier run dropped is unknown
 
-    std::atomic<int64_t> rows_counted{0};  // at open
-    std::atomic<int64_t> rows_changed{0};  // since
+    std::atomic<bool> snapshot_held{false};  // by who counts rows
+    std::atomic<int64_t> rows_counted{0};    // at open
+    std::atomic<int64_t> rows_changed{0};    // since
     std::atomic<bool> rows_exact{false};
     std::jthread row_counter;  // last, with the next one: they use the rest
     std::jthread reclaimer;    // guarded by collect_mutex
