@@ -117,7 +117,7 @@ DeliveryShard::~DeliveryShard() {
 
 void DeliveryShard::start(std::vector<std::pair<storage::QueueId, storage::QueueInfo>> queues) {
     scope_.spawn(shares_.load());
-    scope_.spawn(tempos_.load());  // before the first queue is read, which takes the same worker
+    scope_.spawn(load_tempos());
     for (auto& [id, info] : queues) home_.adopt(id, std::move(info));
     if (sts_) {
         sts_->start([self = parts_.post.self(), shards = parts_.post.count()](
@@ -149,7 +149,15 @@ void DeliveryShard::lend_to(ShardId shard, Lending lending) {
     });
 }
 
+/// Another shard may have read its first queue before this one has read what it had learned: what
+/// it lends waits, or a start would be a storm at the receivers' doors.
+Task<> DeliveryShard::load_tempos() {
+    co_await tempos_.load();
+    for (Lending& lending : std::exchange(early_, {})) take(std::move(lending));
+}
+
 void DeliveryShard::take(Lending lending) {
+    if (!tempos_.loaded()) return early_.push_back(std::move(lending));
     send_to_owner(lending);
     // What was lent together may still ask for TLS in three ways, and leave by several pools.
     std::map<std::pair<storage::TlsRequest, const Pool*>, std::vector<Loan>> parted;

@@ -168,6 +168,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Task<> watch_disk();
     Task<> sweep_sites();
     void send_home_stopped();
+    Task<> load_tempos();
     Task<> watch_limits();
     void look_at_limits();
     void let_sleep();
@@ -203,6 +204,7 @@ class DeliveryShard final : Lender, Returns, SpoolListener {
     Signal ticks_;
     Scope scope_;
     std::atomic<double> busy_{0};
+    std::vector<Lending> early_;  // came before what was learned of its sites was read
     std::set<std::string, std::less<>> everywhere_;  // sites that are on all shards, as far as we
                                                      // know
     std::map<std::string, Spread, std::less<>> spreads_;  // of sites that this shard owns

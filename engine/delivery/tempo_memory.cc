@@ -62,6 +62,7 @@ Task<> TempoMemory::load() {
         const PathNotes notes_of = parse(note.value);
         entries_.try_emplace(note.name, Entry{notes_of, notes_of});
     }
+    loaded_ = true;
 }
 
 PathNotes TempoMemory::of(const std::string& source, const std::string& site) const {

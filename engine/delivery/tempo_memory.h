@@ -21,6 +21,7 @@ class TempoMemory {
 
     /// Reads what was kept. A path asked for before begins without knowledge.
     Task<> load();
+    bool loaded() const { return loaded_; }
     PathNotes of(const std::string& source, const std::string& site) const;
     /// Takes note of what the paths of a site know now.
     void note(const std::string& site, const SiteBudget& budget);
@@ -33,6 +34,7 @@ class TempoMemory {
     };
     KeptNotes notes_;
     std::map<std::string, Entry> entries_;  // by "source site"
+    bool loaded_ = false;
 };
 
 }  // namespace engine
