@@ -14,7 +14,7 @@ from runs import trial
 
 TLS_CONNECTIONS = 2_000  # handshakes and sessions of the receiver are work, and memory of each is the same
 SPARE_DESCRIPTORS = 3_200  # what ingest/descriptors.h keeps for the store, the DNS and all ways in
-BEFORE_REST_SECONDS = 60  # the pages of a burst go back, and what nobody waits for is swept
+BEFORE_REST_SECONDS = 90  # sweeps come once a minute, and the pages that they free go back within ten seconds
 REST_SECONDS = 10
 FINAL_DELAY = "40s"  # all connections are in the middle of a mail for a while
 
