@@ -1,5 +1,5 @@
-// IdMaker: job ids that rise with time, differ between shards, and are never given twice, over
-// restarts or when the clock jumps back. storage/ids.h has their layout.
+// IdMaker: job ids that rise with time and differ between shards. Over restarts and set clocks
+// none is given twice of whose job anything was stored. storage/ids.h has their layout.
 #pragma once
 
 #include "engine/reactor/shards.h"

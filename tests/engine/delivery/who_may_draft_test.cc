@@ -7,20 +7,15 @@
 #include <fstream>
 
 #include "engine/message/dkim_keyring.h"
-#include "engine/reactor/worker.h"
 #include "metrics/metric.h"
+#include "tests/engine/reactor/support/inline_worker.h"
 #include "tests/engine/reactor/support/loop.h"
 
 namespace engine {
 namespace {
 
-class Signers final : public Worker {
+class Signers final : public InlineWorker {
   public:
-    Task<> run(std::move_only_function<void()> work) override {
-        work();
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
     bool saturated() const override { return busy; }
     bool busy = true;
 };

@@ -13,6 +13,7 @@
 
 #include "engine/reactor/scope.h"
 #include "ingest/smtp_server.h"
+#include "tests/engine/reactor/support/inline_worker.h"
 
 namespace ingest::smtp_testing {
 
@@ -109,16 +110,7 @@ class RememberingIntake : public engine::Intake {
     std::vector<storage::IdempotencyRecord> records;
 };
 
-class InlineWorker : public engine::Worker {
-  public:
-    engine::Task<> run(std::move_only_function<void()> work) override {
-        work();
-        ++runs;
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
-    size_t runs = 0;
-};
+using engine::InlineWorker;
 
 /// One shard, which answers itself at once.
 class InlinePost : public engine::Post {

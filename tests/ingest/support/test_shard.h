@@ -11,6 +11,7 @@
 #include "engine/reactor/scope.h"
 #include "ingest/http_api.h"
 #include "ingest/http_context.h"
+#include "tests/engine/reactor/support/inline_worker.h"
 
 namespace ingest::test {
 
@@ -204,16 +205,7 @@ class TestNode final : public engine::Node {
     bool trace_left = false;
 };
 
-class InlineWorker final : public engine::Worker {
-  public:
-    Task<> run(std::move_only_function<void()> work) override {
-        ++runs;
-        work();
-        co_return;
-    }
-    size_t backlog() const override { return 0; }
-    size_t runs = 0;
-};
+using engine::InlineWorker;
 
 /// All shards on one thread; what is sent runs in the next round of the loop.
 class LoopPost final : public engine::Post {

@@ -5,13 +5,15 @@
 
 namespace engine {
 
-class InlineWorker final : public Worker {
+class InlineWorker : public Worker {
   public:
     Task<> run(std::move_only_function<void()> work) override {
+        ++runs;
         work();
         co_return;
     }
     size_t backlog() const override { return 0; }
+    size_t runs = 0;
 };
 
 }  // namespace engine
